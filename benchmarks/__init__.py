@@ -1,0 +1,1 @@
+"""Measured claims: ours beside what a user would pick, in one run."""

@@ -1,0 +1,1 @@
+"""What a challenge publishes and hides. Imports nothing of scoring or portal."""

@@ -1,0 +1,1 @@
+"""One safe reader a format. Runs only inside the sandboxed child."""

@@ -1,0 +1,125 @@
+"""Coordinate reference systems of uploads: read from codes, WKT and PROJJSON only; compared; transformed between."""
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+
+from datasets.findings import SHOWN, Findings, reject
+
+MAX_TEXT = 64 << 10
+_NAMES = re.compile(r"^(?:urn:ogc:def:crs:)?EPSG:[0-9.]{0,8}:?([0-9]{4,6})$")
+_CRS84 = frozenset(("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84"))
+Coordinates = npt.NDArray[np.float64]
+
+
+def from_epsg(code: int) -> CRS:
+    """Raises:
+    Rejected: there is no such code.
+    """
+    try:
+        return CRS.from_epsg(code)
+    except ProjError as error:
+        raise reject(
+            "no-crs", f"EPSG:{code} is not a known coordinate reference system.", hint="Give an EPSG code."
+        ) from error
+
+
+def from_name(name: str) -> CRS:
+    """A CRS from the name of a GeoJSON ``crs`` member.
+
+    Raises:
+        Rejected: the name is no EPSG code and not CRS84.
+    """
+    if name in _CRS84:
+        return CRS.from_epsg(4326)
+    match = _NAMES.match(name)
+    if not match:
+        raise reject(
+            "no-crs",
+            f"The CRS name {name[:80]!r} is not understood.",
+            hint='Write it as "urn:ogc:def:crs:EPSG::32633".',
+        )
+    return from_epsg(int(match[1]))
+
+
+def from_wkt(text: str) -> CRS:
+    """A CRS from WKT; a known EPSG code in it wins over its details.
+
+    Raises:
+        Rejected: the text is not WKT, or it names grid files.
+    """
+    if len(text) > MAX_TEXT:
+        raise reject("suspicious-structure", "The CRS definition is longer than 64 KiB.")
+    try:
+        return _plain(CRS.from_wkt(text))
+    except ProjError as error:
+        raise reject("no-crs", "The CRS definition is not understood.", hint="Give the CRS by EPSG code.") from error
+
+
+def from_projjson(value: Any) -> CRS:
+    """A CRS from PROJJSON as GeoParquet stores it.
+
+    Raises:
+        Rejected: the value is not PROJJSON, or it names grid files.
+    """
+    try:
+        text = json.dumps(value)
+        if not isinstance(value, dict) or len(text) > MAX_TEXT:
+            raise reject("suspicious-structure", "The CRS definition is not PROJJSON of at most 64 KiB.")
+        return _plain(CRS.from_json(text))
+    except ProjError as error:
+        raise reject("no-crs", "The CRS definition is not understood.", hint="Give the CRS by EPSG code.") from error
+
+
+def _plain(crs: CRS) -> CRS:
+    if crs.is_bound or "+nadgrids" in crs.srs or "+geoidgrids" in crs.srs:
+        raise reject(
+            "suspicious-structure",
+            "The CRS definition carries a transformation of its own.",
+            hint="Give the CRS by EPSG code.",
+        )
+    flat = crs.to_2d()
+    code = flat.to_epsg(min_confidence=100)
+    return CRS.from_epsg(code) if code else flat
+
+
+def same(one: CRS, other: CRS) -> bool:
+    """Whether two systems place coordinates alike; axis order is ignored because all readers use x, y."""
+    return bool(one.equals(other, ignore_axis_order=True)) or (
+        one.to_epsg() is not None and one.to_epsg() == other.to_epsg()
+    )
+
+
+def label(crs: CRS | None) -> str:
+    """A short name for messages."""
+    if crs is None:
+        return "local coordinates without CRS"
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else crs.name[:80]
+
+
+def transform(
+    points: Coordinates, source: CRS, target: CRS, owners: npt.NDArray[np.int64], found: Findings
+) -> Coordinates:
+    """Coordinates (n, 2) in x, y order from ``source`` to ``target``; ``owners`` (n): each point's feature."""
+    if same(source, target):
+        return points
+    x, y = Transformer.from_crs(source, target, always_xy=True).transform(points[:, 0], points[:, 1], errcheck=False)
+    moved = np.column_stack([x, y])
+    bad = np.unique(owners[~np.isfinite(moved).all(axis=1)])
+    found.add_each(
+        "outside-crs",
+        [int(feature) for feature in bad[:SHOWN]],
+        lambda feature: (
+            f"Feature {feature} cannot be transformed from {label(source)} to {label(target)}.",
+            {"feature": feature},
+        ),
+        total=len(bad),
+        hint="Are x and y, or longitude and latitude, swapped?",
+    )
+    return moved

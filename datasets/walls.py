@@ -1,0 +1,156 @@
+"""The walls around a reader: resource limits, Landlock, an empty network, no capabilities, a system-call filter.
+
+Used inside the fork server (``enter_empty_network``) and inside each child (``close_in``). Linux only; a wall that the
+kernel does not offer is left out, and ``available`` says so.
+"""
+
+import ctypes
+import os
+import resource
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import landlock
+
+from datasets import syscalls
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
+_SIGKILL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one child may use: a file to read, a folder to write, bytes beyond its start, CPU seconds, bytes a file."""
+
+    upload: Path
+    out: Path
+    memory: int
+    cpu: int
+    output: int
+
+
+def available() -> dict[str, bool]:
+    """Which walls this kernel offers; asked without entering any."""
+    return {
+        "rlimits": True,
+        "landlock": _landlock_version() >= 1,
+        "seccomp": syscalls.machine() is not None and _seccomp_known(),
+        "capabilities": syscalls.machine() is not None,
+    }
+
+
+def enter_empty_network() -> bool:
+    """Move this process, and every child it will fork, into a network without interfaces. False where not allowed."""
+    return int(_LIBC.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)) == 0
+
+
+def close_in(room: Room) -> None:
+    """Raise every available wall around the calling process; it cannot be taken down again.
+
+    Raises:
+        OSError: a wall the kernel offers could not be raised.
+    """
+    walls = available()
+    _call(_LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))
+    _call(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _limit(room)
+    if walls["landlock"]:
+        _limit_files(room)
+    machine = syscalls.machine()
+    if machine is not None:
+        _drop_capabilities(machine)
+        if walls["seccomp"]:
+            _filter_calls(machine)
+
+
+def _call(result: int) -> None:
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
+
+
+def _limit(room: Room) -> None:
+    space = _address_space() + room.memory
+    wanted = {
+        resource.RLIMIT_AS: (space, space),
+        resource.RLIMIT_CPU: (room.cpu, room.cpu + 2),
+        resource.RLIMIT_FSIZE: (room.output, room.output),
+        resource.RLIMIT_NOFILE: (64, 64),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_STACK: (64 << 20, 64 << 20),
+    }
+    for kind, (soft, hard) in wanted.items():
+        _, ceiling = resource.getrlimit(kind)
+        top = hard if ceiling == resource.RLIM_INFINITY else min(hard, ceiling)
+        resource.setrlimit(kind, (min(soft, top), top))
+
+
+def _landlock_version() -> int:
+    ctypes.set_errno(0)
+    try:
+        return int(landlock.landlock_abi_version())
+    except OSError:
+        return 0
+
+
+def readable_places() -> tuple[Path, ...]:
+    """The interpreter and its libraries: all a reader needs besides the upload."""
+    roots = [
+        Path(sys.prefix, "lib"),
+        Path(sys.base_prefix, "lib"),
+        Path("/usr/lib"),
+        Path("/lib"),
+        Path("/lib64"),
+        Path("/usr/lib64"),
+    ]
+    own = [
+        Path(__file__).resolve().parent,
+        Path("/usr/share/zoneinfo"),
+        Path("/etc/ld.so.cache"),
+        Path("/dev/urandom"),
+        Path("/dev/null"),
+    ]
+    return tuple(path for path in dict.fromkeys(path.resolve() for path in roots + own) if path.exists())
+
+
+def _limit_files(room: Room) -> None:
+    access = landlock.FSAccess
+    rules = landlock.Ruleset()
+    for place in readable_places():
+        _allow(rules, place, access.READ_FILE | access.READ_DIR if place.is_dir() else access.READ_FILE)
+    _allow(rules, room.upload, access.READ_FILE)
+    writing = access.READ_FILE | access.READ_DIR | access.WRITE_FILE | access.MAKE_REG
+    if _landlock_version() >= 3:
+        writing |= access.TRUNCATE
+    _allow(rules, room.out, writing)
+    ctypes.set_errno(0)
+    rules.apply()
+
+
+def _allow(rules: landlock.Ruleset, place: Path, access: landlock.FSAccess) -> None:
+    ctypes.set_errno(0)  # the package reads errno even after success
+    rules.allow(str(place), rules=access)
+
+
+def _drop_capabilities(machine: syscalls.Machine) -> None:
+    header = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
+    _call(_LIBC.syscall(machine.capset, header, bytes(24)))
+
+
+def _seccomp_known() -> bool:
+    return "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+
+
+def _filter_calls(machine: syscalls.Machine) -> None:
+    program = ctypes.create_string_buffer(syscalls.program(machine, os.getpid()))
+    header = struct.pack("HxxxxxxP", (len(program) - 1) // 8, ctypes.addressof(program))
+    _call(_LIBC.prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(header), 0, 0))

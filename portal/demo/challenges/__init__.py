@@ -1,0 +1,1 @@
+"""One builder a challenge: writes the whole challenge directory."""

@@ -1,0 +1,1 @@
+"""Pages and the JSON interface: Flask over the services, never SQL."""

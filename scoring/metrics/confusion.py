@@ -1,0 +1,129 @@
+"""The confusion matrix: every metric of classes reads it.
+
+State: ``sums`` (K, K), weight of rows of true class i predicted as class j.
+
+A class that occurs neither in the truth nor in the prediction is left out of averages over classes, which is what
+scikit-learn does when it is not told the labels; a class that occurs counts, with 0 where its precision, recall or
+F1 has the denominator 0 (scikit-learn's ``zero_division`` default).
+"""
+
+# ruff: noqa: ARG001, ARG002 - families and finishes share one signature, whether or not they have options
+
+import math
+
+import numpy as np
+
+from scoring.rules import option
+from scoring.samples import Classes, pieces, without_weightless
+from scoring.state import Additive, Floats, Options, State
+
+PIECE = 1 << 20
+NAN = math.nan
+
+
+class Confusion(Additive):
+    """Weighted confusion matrix (K, K): rows are the truth, columns the prediction."""
+
+    name = "confusion"
+    sample = Classes
+
+    def partial(self, sample: Classes, options: Options) -> State:
+        return self.merge([{"sums": _matrix(piece)} for piece in pieces(without_weightless(sample), PIECE)])
+
+
+def _matrix(sample: Classes) -> Floats:
+    k = sample.n_classes
+    y, f = np.asarray(sample.y), np.asarray(sample.f)
+    if min(int(y.min()), int(f.min())) < 0 or max(int(y.max()), int(f.max())) >= k:
+        raise ValueError(f"class codes must lie in 0 … {k - 1}")
+    cells = y.astype(np.intp) * k + f.astype(np.intp)
+    weights = None if sample.w is None else np.asarray(sample.w, dtype=np.float64)
+    return np.bincount(cells, weights=weights, minlength=k * k).astype(np.float64).reshape(k, k)
+
+
+def matrix(state: State) -> Floats:
+    """The confusion matrix (K, K) for reports; (0, 0) when nothing was scored."""
+    return state["sums"] if state["sums"].size else np.zeros((0, 0))
+
+
+def accuracy(state: State, options: Options) -> float:
+    """Σ diagonal / Σ all."""
+    m = matrix(state)
+    return float(np.trace(m) / m.sum()) if m.size else NAN
+
+
+def balanced_accuracy(state: State, options: Options) -> float:
+    """Mean recall over the classes that occur in the truth."""
+    m = matrix(state)
+    truth = m.sum(axis=1)
+    return float((np.diag(m)[truth > 0] / truth[truth > 0]).mean()) if m.size else NAN
+
+
+def f1_micro(state: State, options: Options) -> float:
+    """2·TP / (2·TP + FP + FN) over all classes together; with one class per row this is the accuracy."""
+    return accuracy(state, options)
+
+
+def f1_macro(state: State, options: Options) -> float:
+    """Mean F1 over the classes that occur in truth or prediction."""
+    m = matrix(state)
+    if not m.size:
+        return NAN
+    f1, occurs = _f1(m)
+    return float(f1[occurs].mean())
+
+
+def f1_weighted(state: State, options: Options) -> float:
+    """Mean F1 weighted by how much of the truth each class makes up."""
+    m = matrix(state)
+    if not m.size:
+        return NAN
+    f1, _ = _f1(m)
+    return float((f1 * m.sum(axis=1)).sum() / m.sum())
+
+
+def _f1(m: Floats) -> tuple[Floats, np.typing.NDArray[np.bool_]]:
+    both = m.sum(axis=1) + m.sum(axis=0)
+    return 2.0 * np.diag(m) / np.where(both > 0, both, 1.0), both > 0
+
+
+def mean_iou(state: State, options: Options) -> float:
+    """Mean over classes that occur in truth or prediction of TP / (TP + FP + FN)."""
+    m = matrix(state)
+    if not m.size:
+        return NAN
+    union = m.sum(axis=1) + m.sum(axis=0) - np.diag(m)
+    return float((np.diag(m)[union > 0] / union[union > 0]).mean())
+
+
+def cohen_kappa(state: State, options: Options) -> float:
+    """1 − Σ v·O / Σ v·E with E from the margins and disagreement v = 1, |i−j| or (i−j)²; undefined when Σ v·E = 0."""
+    m = matrix(state)
+    if not m.size:
+        return NAN
+    distance = np.abs(np.subtract.outer(np.arange(len(m)), np.arange(len(m)))).astype(np.float64)
+    weights = option(options, "cohen_kappa", "weights")
+    v = distance**2 if weights == "quadratic" else distance if weights == "linear" else np.sign(distance)
+    expected = np.outer(m.sum(axis=1), m.sum(axis=0)) / m.sum()
+    chance = float((v * expected).sum())
+    return 1.0 - float((v * m).sum()) / chance if chance > 0 else NAN
+
+
+def matthews_corrcoef(state: State, options: Options) -> float:
+    """Correlation R_K of Gorodkin (2004); 0 when truth or prediction has a single class, as scikit-learn."""
+    m = matrix(state)
+    if not m.size:
+        return NAN
+    n = m.sum()
+    t, p = m.sum(axis=1) / n, m.sum(axis=0) / n
+    spread = (1.0 - float(t @ t)) * (1.0 - float(p @ p))
+    if np.count_nonzero(t) < 2 or np.count_nonzero(p) < 2 or spread <= 0:
+        return 0.0
+    return float(np.trace(m) / n - t @ p) / math.sqrt(spread)
+
+
+def penalty_matrix(state: State, options: Options) -> float:
+    """Mean of the option ``matrix[truth][prediction]``, as in FORCE 2020; undefined without a fitting matrix."""
+    m = matrix(state)
+    cost = np.asarray(option(options, "penalty_matrix", "matrix") or np.zeros((0, 0)), dtype=np.float64)
+    return float((m * cost).sum() / m.sum()) if m.size and cost.shape == m.shape else NAN

@@ -1,0 +1,186 @@
+"""Metrics of how well scores order positives before negatives: roc_auc average_precision capture_curve capture_auc.
+
+One tally serves all: keys (class, p), weight columns (positive, negative). A binary forecast is one class; with
+several classes each is taken against the rest, and values are means over the classes that have both positives and
+negatives, which is scikit-learn's ``multi_class="ovr", average="macro"`` whenever scikit-learn defines it.
+"""
+
+# ruff: noqa: ARG001, ARG002 - families and finishes share one signature, whether or not they have options
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.metrics import tally
+from scoring.rules import option
+from scoring.samples import Array, Probabilities, without_weightless
+from scoring.state import Counts, Floats, Options, State, weights_of
+
+NAN = math.nan
+
+
+class Ordering:
+    """Tally of (class, score) with the weights of positives and negatives."""
+
+    name = "ordering"
+    sample = Probabilities
+
+    def __init__(self, cap: int = tally.CAP) -> None:
+        self.cap = cap
+
+    def zero(self) -> State:
+        return tally.empty(2, 2)
+
+    def partial(self, sample: Probabilities, options: Options) -> State:
+        kept = without_weightless(sample)
+        p = np.asarray(kept.p)
+        y = np.asarray(kept.y)
+        if p.ndim == 1:
+            return self._one(0, y != 0, p, kept.w)
+        return self.merge([self._one(k, y == k, p[:, k], kept.w) for k in range(p.shape[1])])
+
+    def merge(self, states: Sequence[State], counts: Counts | None = None) -> State:
+        return tally.merged(states, counts, cap=self.cap, fixed=1) if states else self.zero()
+
+    def resampler(self, states: Sequence[State]) -> Callable[[Counts], State]:
+        return tally.resampler(states, cap=self.cap, fixed=1)
+
+    def _one(self, code: int, positive: npt.NDArray[np.bool_], p: Array, w: Array | None) -> State:
+        if w is None:  # counting sorted values is several times faster than carrying weights along
+            return self.merge([self._counted(code, p[positive], 0), self._counted(code, p[~positive], 1)])
+        weight = weights_of(w, len(p))
+        both = np.stack([np.where(positive, weight, 0.0), np.where(positive, 0.0, weight)], axis=1)
+        return tally.tally(_keys(code, tally.ordered(p)), both, cap=self.cap, fixed=1)
+
+    def _counted(self, code: int, p: Array, column: int) -> State:
+        values, times = np.unique(tally.ordered(p), return_counts=True)
+        w = np.zeros((len(values), 2))
+        w[:, column] = times
+        return tally.tally(_keys(code, values), w, cap=self.cap, fixed=1)
+
+
+def _keys(code: int, values: tally.Keys) -> tally.Keys:
+    return np.stack([np.full(len(values), code, dtype=np.int64), values], axis=1)
+
+
+Curve = tuple[Floats, Floats, npt.NDArray[np.bool_]]  # positives, negatives, exact: by cell, best score first
+
+
+def _curves(state: State) -> Iterator[Curve]:
+    """The cells of each class that has positives and negatives, best score first."""
+    exact = tally.exact_cells(state)
+    codes = state["lo"][:, 0]
+    for code in np.unique(codes):
+        mine = np.flatnonzero(codes == code)[::-1]
+        positive, negative = state["w"][mine, 0], state["w"][mine, 1]
+        if positive.sum() > 0 and negative.sum() > 0:
+            yield positive, negative, exact[mine]
+
+
+def _mean(state: State, value: Callable[[Curve], float]) -> float:
+    values = [value(curve) for curve in _curves(state)]
+    return math.fsum(values) / len(values) if values else NAN
+
+
+def _largest(state: State, value: Callable[[Curve], float]) -> float:
+    """Mean of the classes' bounds; 0 when nothing was merged."""
+    if tally.exact_cells(state).all():
+        return 0.0
+    return _mean(state, value)
+
+
+def roc_auc(state: State, options: Options) -> float:
+    """Probability that a positive scores above a negative, ties counting ½."""
+    return _mean(state, _auc)
+
+
+def roc_auc_bound(state: State, options: Options) -> float:
+    """Half the pairs of positives and negatives that share a cell of several values."""
+    return _largest(state, lambda curve: _hidden_pairs(curve) / (curve[0].sum() * curve[1].sum()))
+
+
+def _auc(curve: Curve) -> float:
+    positive, negative, _ = curve
+    below = negative.sum() - np.cumsum(negative)
+    return float((positive * (below + negative / 2)).sum() / (positive.sum() * negative.sum()))
+
+
+def _hidden_pairs(curve: Curve) -> float:
+    positive, negative, exact = curve
+    return float((positive * negative)[~exact].sum() / 2)
+
+
+def average_precision(state: State, options: Options) -> float:
+    """Σ over distinct scores, best first, of (gain in recall) · (precision there); no interpolation."""
+    return _mean(state, _ap)
+
+
+def average_precision_bound(state: State, options: Options) -> float:
+    """Between all positives of a cell before its negatives and all after."""
+    return _largest(state, _ap_bound)
+
+
+def _ap(curve: Curve) -> float:
+    positive, negative, _ = curve
+    true, false = np.cumsum(positive), np.cumsum(negative)
+    return float((positive * (true / (true + false))).sum() / positive.sum())
+
+
+def _ap_bound(curve: Curve) -> float:
+    positive, negative, exact = curve
+    true, false = np.cumsum(positive), np.cumsum(negative)
+    here = true / (true + false)
+    before = true - positive
+    with np.errstate(invalid="ignore"):  # 0/0 only in cells without positives, which do not count
+        best = true / (true + false - negative)
+        worst = before / np.maximum(before + false, np.finfo(np.float64).tiny)
+        off = np.where(positive > 0, np.maximum(best - here, here - worst), 0.0)
+    return float((positive * off)[~exact].sum() / positive.sum())
+
+
+def capture(state: State, shares: Sequence[float] | Floats) -> Floats:
+    """Share of the positives inside the best ``shares`` (0 … 1) of the area, ties shared linearly; nan if undefined.
+
+    The area is the weight of all rows, positives included. For drawing the curve in a report.
+    """
+    wanted = np.asarray(shares, dtype=np.float64)
+    found = [np.interp(wanted, *_steps(curve)) for curve in _curves(state)]
+    return np.mean(found, axis=0) if found else np.full(wanted.shape, NAN)
+
+
+def _steps(curve: Curve) -> tuple[Floats, Floats]:
+    """Corners of the capture curve: share of area, share of positives."""
+    positive, area = np.cumsum(curve[0]), np.cumsum(curve[0] + curve[1])
+    return np.concatenate([[0.0], area / area[-1]]), np.concatenate([[0.0], positive / positive[-1]])
+
+
+def _area(options: Options) -> float:
+    return float(option(options, "capture_curve", "area")) / 100.0
+
+
+def capture_curve(state: State, options: Options) -> float:
+    """Share of the positives inside the best ``options.capture_curve.area`` % of the area."""
+    return float(capture(state, [_area(options)])[0])
+
+
+def capture_curve_bound(state: State, options: Options) -> float:
+    """The positives of the cell the area ends in, when it merged several values."""
+    return _largest(state, lambda curve: _capture_bound(curve, _area(options)))
+
+
+def _capture_bound(curve: Curve, share: float) -> float:
+    area = np.cumsum(curve[0] + curve[1])
+    cell = min(int(np.searchsorted(area, share * area[-1])), len(area) - 1)
+    return 0.0 if curve[2][cell] else float(curve[0][cell] / curve[0].sum())
+
+
+def capture_auc(state: State, options: Options) -> float:
+    """Area under the capture curve: (1 − π)·AUC + π/2 with π the share of positives."""
+    return _mean(state, lambda curve: float(np.trapezoid(*_steps(curve)[::-1])))
+
+
+def capture_auc_bound(state: State, options: Options) -> float:
+    """As for roc_auc, over all area instead of the negatives."""
+    return _largest(state, lambda curve: _hidden_pairs(curve) / (curve[0].sum() * (curve[0].sum() + curve[1].sum())))

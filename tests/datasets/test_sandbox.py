@@ -1,0 +1,189 @@
+"""The walls hold against code inside a child, and a child's end is always a finding or a fault, never an outage."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from datasets import sandbox as sandboxes
+from datasets.errors import EngineFault, Rejected
+from datasets.expect import Expectation
+from datasets.intake import Limits, intake
+from datasets.sandbox import SKIPPED_DRIVERS, Sandbox, clean_environment
+from tests.datasets import controls
+
+EXPECT = Expectation.loose(controls.TABLE)
+SHORT = Limits(cpu=1, wall=2)
+
+
+@pytest.fixture(scope="module")
+def rogue() -> Iterator[Sandbox]:
+    sandbox = Sandbox("tests.datasets.rogue")
+    os.environ["ROGUE_SECRET"] = "canary"
+    yield sandbox
+    del os.environ["ROGUE_SECRET"]
+    sandbox.close()
+
+
+def tell(sandbox: Sandbox, folder: Path, deed: str, limits: Limits = SHORT) -> tuple[str, str]:
+    """Code and message of what intake makes of a deed."""
+    upload = folder / "upload"
+    upload.write_text(deed, encoding="utf-8")
+    with pytest.raises(Rejected) as caught:
+        intake(upload, format="csv", expect=EXPECT, out=folder / "out", limits=limits, sandbox=sandbox)
+    return caught.value.findings[0].code, caught.value.findings[0].message
+
+
+@pytest.fixture
+def walls(rogue: Sandbox) -> dict[str, bool]:
+    return rogue.walls()
+
+
+def need(walls: dict[str, bool], *names: str) -> None:
+    if not any(walls[name] for name in names):
+        pytest.skip(f"this kernel offers none of {names}")
+
+
+def test_child_reads_its_upload_only(rogue: Sandbox, walls: dict[str, bool], tmp_path: Path) -> None:
+    need(walls, "landlock")
+    canary = tmp_path / "truth.csv"
+    canary.write_text("secret", encoding="utf-8")
+    (tmp_path / "elsewhere").mkdir()
+    assert tell(rogue, tmp_path, f"open {canary}")[1] == "denied 13"
+    assert tell(rogue, tmp_path, "open /etc/passwd")[1] == "denied 13"
+    assert tell(rogue, tmp_path, f"list {tmp_path}")[1] == "denied 13"
+    assert tell(rogue, tmp_path, f"open {tmp_path / 'upload'}")[1] == "done"
+    assert tell(rogue, tmp_path, f"environment {os.getpid()}")[1] == "denied 13"
+
+
+def test_child_writes_its_folder_only(rogue: Sandbox, walls: dict[str, bool], tmp_path: Path) -> None:
+    need(walls, "landlock")
+    assert tell(rogue, tmp_path, f"create {tmp_path / 'elsewhere'}")[1] == "denied 13"
+    assert tell(rogue, tmp_path, f"create {tmp_path / 'upload'}")[1] == "denied 13"
+    assert not (tmp_path / "elsewhere").exists()
+    assert tell(rogue, tmp_path, f"symlink {tmp_path / 'out' / 'link'}")[1] in {"denied 1", "denied 13"}
+
+
+def test_child_reaches_no_listener(rogue: Sandbox, walls: dict[str, bool], tmp_path: Path) -> None:
+    need(walls, "network", "seccomp")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert tell(rogue, tmp_path, f"connect {listener.getsockname()[1]}")[1].startswith("denied")
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.parametrize("deed", ["fork", "exec", "kill"])
+def test_child_starts_and_ends_no_process(rogue: Sandbox, walls: dict[str, bool], tmp_path: Path, deed: str) -> None:
+    need(walls, "seccomp")
+    assert tell(rogue, tmp_path, deed)[1] in {"denied 1", "denied 13"}
+
+
+def test_child_inherits_nothing(rogue: Sandbox, tmp_path: Path) -> None:
+    assert "ROGUE_SECRET" not in tell(rogue, tmp_path, "environ")[1]
+    assert tell(rogue, tmp_path, "descriptors")[1].split().count("pipe") == 1
+    assert "socket" not in tell(rogue, tmp_path, "descriptors")[1]
+    assert tell(rogue, tmp_path, "many-files")[1] == "denied 24"
+    assert not {name for name in clean_environment() if name.startswith("MOTHERLODE") or "SECRET" in name}
+
+
+@pytest.mark.parametrize(
+    ("deed", "code"),
+    [
+        ("segfault", "crashed"),
+        ("abort", "crashed"),
+        ("exit", "crashed"),
+        ("spin", "too-slow"),
+        ("sleep", "too-slow"),
+        ("memory", "too-much-memory"),
+        ("fill", "too-large"),
+        ("surprise", "unreadable"),
+    ],
+)
+def test_every_end_is_a_finding(rogue: Sandbox, tmp_path: Path, deed: str, code: str) -> None:
+    assert tell(rogue, tmp_path, deed, Limits(memory=200 << 20, cpu=2, wall=3))[0] == code
+
+
+def test_a_kill_from_outside_is_our_fault(rogue: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "upload").write_text("killed", encoding="utf-8")
+    with pytest.raises(EngineFault, match="killed from outside"):
+        intake(tmp_path / "upload", format="csv", expect=EXPECT, out=tmp_path / "out", sandbox=rogue)
+
+
+@pytest.mark.parametrize("deed", ["smuggle raster", "smuggle table", "nothing"])
+def test_a_form_that_was_not_asked_for_is_not_believed(rogue: Sandbox, tmp_path: Path, deed: str) -> None:
+    (tmp_path / "upload").write_text(deed, encoding="utf-8")
+    with pytest.raises(EngineFault, match="canonical form"):
+        intake(tmp_path / "upload", format="csv", expect=EXPECT, out=tmp_path / "out", sandbox=rogue)
+
+
+def test_a_crash_leaves_the_others_alone(rogue: Sandbox, tmp_path: Path) -> None:
+    def one(i: int) -> str:
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        return tell(rogue, folder, "segfault" if i % 2 else f"open {folder / 'upload'}")[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(one, range(8))) == ["unreadable", "crashed"] * 4
+
+
+def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
+    sandbox = Sandbox()
+    try:
+        first = tmp_path / "first"
+        intake(controls.csv(tmp_path), format="csv", expect=EXPECT, out=first, sandbox=sandbox)
+        pid = sandbox.pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        again = intake(tmp_path / "good.csv", format="csv", expect=EXPECT, out=tmp_path / "second", sandbox=sandbox)
+        assert again.attrs["rows"] == controls.N
+        assert sandbox.pid() not in {None, pid}
+    finally:
+        sandbox.close()
+    assert sandbox.pid() is None
+
+
+def test_a_server_that_cannot_start_is_our_fault(tmp_path: Path) -> None:
+    sandbox = Sandbox("tests.datasets.no_such_server")
+    with pytest.raises(EngineFault, match="could not be started"):
+        intake(controls.csv(tmp_path), format="csv", expect=EXPECT, out=tmp_path / "out", sandbox=sandbox)
+
+
+def test_a_folder_with_content_is_our_fault(tmp_path: Path) -> None:
+    with pytest.raises(EngineFault, match="not empty"):
+        intake(controls.csv(tmp_path), format="csv", expect=EXPECT, out=tmp_path)
+
+
+def test_shared_is_one_a_process() -> None:
+    found: list[Sandbox] = []
+    threads = [threading.Thread(target=lambda: found.append(sandboxes.shared())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(item) for item in found}) == 1
+
+
+def test_probe_names_every_wall() -> None:
+    assert set(sandboxes.probe()) == {"rlimits", "landlock", "seccomp", "capabilities", "network"}
+
+
+def test_only_geotiff_and_memory_drivers_remain() -> None:
+    from rasterio.env import Env
+
+    with Env() as env:
+        known = set(env.drivers())
+    assert known - set(SKIPPED_DRIVERS.split(",")) <= {"GTiff", "MEM"}
+
+
+def test_upload_larger_than_allowed_is_never_opened(tmp_path: Path) -> None:
+    expect, path = replace(EXPECT, max_bytes=10), controls.csv(tmp_path)
+    with pytest.raises(Rejected) as caught:
+        intake(path, format="csv", expect=expect, out=tmp_path / "out")
+    assert [finding.code for finding in caught.value.findings] == ["too-large"]

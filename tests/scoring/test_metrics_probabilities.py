@@ -1,0 +1,199 @@
+"""Metrics of probabilities: worked by hand and against scikit-learn."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from scoring.metrics import ordering, tally
+from scoring.metrics.registry import METRICS
+from scoring.samples import Probabilities
+
+Y = np.array([1, 0, 1, 0, 0])
+P = np.array([0.9, 0.8, 0.8, 0.3, 0.1])
+HAND = {
+    "log_loss": -(2 * math.log(0.9) + math.log(0.2) + math.log(0.8) + math.log(0.7)) / 5,
+    "brier": (0.01 + 0.64 + 0.04 + 0.09 + 0.01) / 5,
+    "roc_auc": (3 + 2.5) / 6,
+    "average_precision": 0.5 * 1 + 0.5 * 2 / 3,
+    "ece": (0.1 + 0.6 + 0.3 + 0.1) / 5,  # 15 bins: 0.1 | 0.3 | 0.8 0.8 | 0.9
+    "capture_curve": 0.25,  # the best 10 % are half of the one best row, which holds half the positives
+    "capture_auc": (0.2 * 0.25 + 0.4 * 0.75 + 0.4 * 1.0),
+}
+
+
+def state_of(name: str, y: Any, p: Any, w: Any = None, **options: Any) -> Any:
+    return METRICS["probabilities", name].family.partial(
+        Probabilities(np.asarray(y), np.asarray(p), w), {name: options}
+    )
+
+
+def score(name: str, y: Any, p: Any, w: Any = None, **options: Any) -> float:
+    return METRICS["probabilities", name].finish(state_of(name, y, p, w, **options), {name: options})
+
+
+@pytest.mark.parametrize("name", sorted(HAND))
+def test_worked_by_hand(name: str) -> None:
+    assert score(name, Y, P) == pytest.approx(HAND[name], rel=1e-14)
+
+
+def test_every_metric_is_worked_by_hand() -> None:
+    assert set(HAND) == {name for sample, name in METRICS if sample == "probabilities"}
+
+
+def test_several_classes_worked_by_hand() -> None:
+    y, p = [0, 1, 2], [[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.7, 0.2, 0.1]]
+    assert score("log_loss", y, p) == pytest.approx(-(math.log(0.5) + math.log(0.6) + math.log(0.1)) / 3)
+    assert score("brier", y, p) == pytest.approx((0.25 + 0.09 + 0.04 + 0.04 + 0.16 + 0.04 + 0.49 + 0.04 + 0.81) / 3)
+    # the surest class is right, right, wrong; with 2 bins 0.5 lies in the lower, 0.6 and 0.7 in the upper
+    assert score("ece", y, p, bins=2) == pytest.approx((abs(1 - 0.5) + abs(1 - (0.6 + 0.7))) / 3)
+    assert score("roc_auc", y, p) == pytest.approx((0.5 + 1 + 0.0) / 3)
+
+
+BINARY = {
+    "log_loss": lambda y, p, **kw: sk.log_loss(y, y_proba=p, labels=[0, 1], **kw),
+    "brier": sk.brier_score_loss,
+    "roc_auc": sk.roc_auc_score,
+    "average_precision": sk.average_precision_score,
+}
+
+
+@pytest.mark.parametrize("name", sorted(BINARY))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_binary_agrees_with_scikit_learn(name: str, dtype: Any) -> None:
+    rng = np.random.default_rng(6)
+    p = np.round(rng.random(5000), 3).astype(dtype)
+    y, w = (rng.random(5000) < p).astype(int), rng.random(5000)
+    rel = 1e-9 if dtype is np.float64 else 1e-5  # scikit-learn works in float32 when given it
+    assert score(name, y, p) == pytest.approx(BINARY[name](y, p), rel=rel)
+    assert score(name, y, p, w) == pytest.approx(BINARY[name](y, p, sample_weight=w), rel=rel)
+
+
+SEVERAL = {
+    "log_loss": lambda y, p, **kw: sk.log_loss(y, y_proba=p, labels=range(4), **kw),
+    "brier": lambda y, p, **kw: sk.brier_score_loss(y, p, labels=range(4), **kw),
+    "roc_auc": lambda y, p, **kw: sk.roc_auc_score(y, p, multi_class="ovr", average="macro", **kw),
+    "average_precision": lambda y, p, **kw: sk.average_precision_score(np.eye(4)[y], p, average="macro", **kw),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SEVERAL))
+def test_several_classes_agree_with_scikit_learn(name: str) -> None:
+    rng = np.random.default_rng(7)
+    p, w = rng.dirichlet(np.ones(4), 3000), rng.random(3000)
+    y = (p.cumsum(axis=1) > rng.random(3000)[:, None]).argmax(axis=1)
+    assert score(name, y, p) == pytest.approx(SEVERAL[name](y, p), rel=1e-9)
+    assert score(name, y, p, w) == pytest.approx(SEVERAL[name](y, p, sample_weight=w), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_sure_forecast_that_is_wrong_costs_the_clip(dtype: Any) -> None:
+    y, p = [0, 1], np.array([1.0, 0.0], dtype=dtype)
+    assert score("log_loss", y, p) == pytest.approx(-math.log(np.finfo(dtype).eps))
+    assert score("log_loss", y, p) == pytest.approx(sk.log_loss(y, y_proba=p), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "capture_curve", "capture_auc"])
+def test_one_sided_truth_has_no_order(name: str) -> None:
+    assert math.isnan(score(name, [1, 1], [0.5, 0.6]))
+    assert math.isnan(score(name, [0, 0], [0.5, 0.6]))
+
+
+def test_a_class_without_rows_is_left_out_of_the_mean() -> None:
+    p = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]])
+    two = sk.roc_auc_score([1, 0, 0], p[:, 0]), sk.roc_auc_score([0, 1, 1], p[:, 1])
+    assert score("roc_auc", [0, 1, 1], p) == pytest.approx(sum(two) / 2)
+
+
+def test_points_read_through_a_raster() -> None:
+    """Two deposits in one cell count twice; a constant map is worth ½."""
+    y, p = [1, 1, 1, 0, 0, 0], [0.7, 0.7, 0.1, 0.9, 0.5, 0.1]
+    assert score("roc_auc", y, p) == pytest.approx((2 + 2 + 0.5) / 9)
+    assert score("roc_auc", y, np.full(6, 0.2)) == 0.5
+    assert score("roc_auc", [1, 1, 0, 0, 0], [0.7, 0.1, 0.9, 0.5, 0.1], np.array([2.0, 1, 1, 1, 1])) == pytest.approx(
+        0.5
+    )
+
+
+def test_the_capture_curve_is_linear_inside_ties() -> None:
+    state = state_of("capture_curve", Y, P)
+    assert ordering.capture(state, [0, 0.1, 0.2, 0.4, 0.6, 1]).tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1])
+    constant = state_of("capture_curve", Y, np.ones(5))
+    assert ordering.capture(constant, [0.1, 0.7]).tolist() == pytest.approx([0.1, 0.7])
+    assert score("capture_curve", Y, P, area=40.0) == pytest.approx(0.75)
+
+
+def test_capture_auc_follows_from_roc_auc() -> None:
+    rng = np.random.default_rng(8)
+    p = np.round(rng.random(1000), 2)
+    y = (rng.random(1000) < 0.3 * p).astype(int)
+    share = y.mean()
+    assert score("capture_auc", y, p) == pytest.approx((1 - share) * score("roc_auc", y, p) + share / 2, rel=1e-12)
+
+
+def test_bins_of_ece_are_closed_above() -> None:
+    assert score("ece", [1, 0], [0.5, 0.6], bins=2) == pytest.approx((0.5 + 0.6) / 2)
+    assert score("ece", [1, 0], [0.0, 0.5], bins=2) == pytest.approx(0.25)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), weighted=st.booleans(), cap=st.sampled_from([8, 33, 200]))
+def test_bounds_hold_when_the_tally_is_coarsened(seed: int, weighted: bool, cap: int) -> None:
+    rng = np.random.default_rng(seed)
+    p = rng.normal(size=2000)
+    y = (rng.random(2000) < 1 / (1 + np.exp(3 - p))).astype(int)
+    w = rng.random(2000) if weighted else None
+    small, exact = ordering.Ordering(cap), ordering.Ordering()
+    whole, truth = small.partial(Probabilities(y, p, w), {}), exact.partial(Probabilities(y, p, w), {})
+    assert len(whole["w"]) <= cap
+    for name in ("roc_auc", "average_precision", "capture_curve", "capture_auc"):
+        metric = METRICS["probabilities", name]
+        assert abs(metric.finish(whole, {}) - metric.finish(truth, {})) <= metric.bound(whole, {}) + 1e-12
+        assert metric.bound(truth, {}) == 0
+    parts = [small.partial(Probabilities(y[i::4], p[i::4], None if w is None else w[i::4]), {}) for i in range(4)]
+    merged = small.merge([small.merge(parts[:2]), *parts[2:]])
+    assert all(np.array_equal(merged[key], whole[key]) for key in ("level", "lo", "hi"))
+
+
+def test_many_distinct_values_are_coarsened_with_a_small_bound() -> None:
+    rng = np.random.default_rng(9)
+    p = rng.random(tally.CAP + 1000)
+    y = (rng.random(len(p)) < p).astype(int)
+    state = state_of("roc_auc", y, p)
+    assert len(state["w"]) <= tally.CAP
+    bound = ordering.roc_auc_bound(state, {})
+    assert 0 < bound < 1e-5
+    assert abs(ordering.roc_auc(state, {}) - sk.roc_auc_score(y, p)) <= bound
+
+
+def test_joining_in_batches_changes_no_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(10)
+    p, y = np.round(rng.random(3000), 2), rng.integers(0, 2, 3000)
+    family = ordering.Ordering()
+    parts = [family.partial(Probabilities(y[i::10], p[i::10]), {}) for i in range(10)]
+    at_once = family.merge(parts)
+    monkeypatch.setattr(tally, "BATCH", 250)
+    in_batches = family.merge(parts)
+    assert all(np.array_equal(at_once[key], in_batches[key]) for key in at_once)
+
+
+def test_float32_scores_stay_exact_while_their_values_fit() -> None:
+    p = np.arange(tally.CAP, dtype=np.float32) / np.float32(tally.CAP)
+    y = np.arange(tally.CAP) % 2
+    state = state_of("roc_auc", np.concatenate([y, y]), np.concatenate([p, p]))
+    assert tally.exact_cells(state).all()
+    assert ordering.roc_auc(state, {}) == pytest.approx(sk.roc_auc_score(y, p), rel=1e-12)
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_ordered_integers_compare_like_floats(values: list[float]) -> None:
+    x = np.array(values)
+    keys = tally.ordered(x)
+    order = np.argsort(keys, kind="stable")
+    assert (np.diff(np.nan_to_num(x[order])) >= 0).all()
+    assert np.array_equal(tally.unordered(keys), x)
+    assert np.array_equal(keys[:, None] == keys[None, :], x[:, None] == x[None, :])

@@ -1,0 +1,6 @@
+"""WSGI entry point for production servers: ``gunicorn wsgi:app``."""
+
+from portal.app import create_app
+from portal.settings import Settings
+
+app = create_app(Settings.from_env())
