@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from datasets import expect
 from datasets.spec import Spec, parse_spec
 from scoring.rules import (
     CARDS,
@@ -263,6 +264,10 @@ def test_the_page_names_every_metric_and_option() -> None:
     for card in CARDS.values():
         assert f"| `{card.name}` | {card.direction} |" in page
         assert all(f"`options.{card.name}.{o.name}`" in page for o in card.options)
+
+
+def test_intake_and_rules_agree_on_what_reads_classes() -> None:
+    assert {name for sample, name in CARDS if sample == "classes"} == expect.CLASS_METRICS
 
 
 def test_rules_and_ranking_load_no_numpy() -> None:
