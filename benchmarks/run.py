@@ -1,90 +1,101 @@
-"""Ours beside what a user would pick today: `./dev bench [small|medium|large] [--kinds table,raster]`.
+"""Ours beside what a user would pick today and beside reading the files alone.
 
-Both read the same files in turn, each figure in a fresh process; the least of the repeats counts. Values must agree.
+`./dev bench [tiny|small|medium|large] [--kinds table,raster-prob] [--repeats 3]`
+
+Contenders take turns on the same files, each figure in a fresh process (see ``measure``); the least of the repeats
+counts and all are kept. Writes a table, a picture and every figure to var/bench/; with ``--write PAGE`` the table and
+the machine also between the marks of a Markdown page. Ends with 1 when a value of ours differs from its peers'.
 """
 
 import argparse
 import json
-import math
-import resource
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from benchmarks.data import make
-from benchmarks.peers import PEERS
-from scoring.offline import score_file
+from benchmarks.data import SIZES, make
+from benchmarks.measure import Figure, contenders, measure
+from benchmarks.report import EXACT, Row, agreement, deviation, page, plot, summary, write_into
+from benchmarks.specs import BENCHES
 
-HERE = Path(__file__).resolve().parent
-
-
-def timed(contender: str, kind: str, size: str, root: Path) -> dict[str, object]:
-    """Seconds, peak memory (MiB, the largest process) and values of one run in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.run", "--one", contender, "--kinds", kind, "--folder", str(root), size]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
-    out, _ = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{contender} failed on {kind}")
-    return dict(json.loads(out.splitlines()[-1]))
+ROOT = Path(__file__).resolve().parent.parent
 
 
-def one(contender: str, kind: str, folder: Path, warm: Path) -> None:
-    """One timed call; imports and a run on the small data come before the clock."""
-    call = score_ours if contender == "ours" else PEERS[kind]
-    call(warm)
-    started = time.perf_counter()
-    values = call(folder)
-    seconds = time.perf_counter() - started
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
-    print(json.dumps({"seconds": seconds, "peak_mib": peak, "values": values}))
+def chosen_benches(kinds: str) -> list[str]:
+    """Benches by kind (``raster``) or name (``raster-prob``)."""
+    wanted = [name.strip() for name in kinds.split(",") if name.strip()]
+    found = [bench for bench in BENCHES if not wanted or bench in wanted or bench.split("-")[0] in wanted]
+    if not found:
+        raise SystemExit(f"no bench is called {kinds}; there are {', '.join(BENCHES)}")
+    return found
 
 
-def score_ours(folder: Path) -> dict[str, float | None]:
-    """Through intake and engine, as `motherlode score` does."""
-    report = score_file(folder, folder / (folder / "entry.txt").read_text(encoding="utf-8"))
-    if report.scores is None:
-        raise SystemExit(f"the entry was rejected: {report.findings}")
-    return report.scores.overall
+def folder_of(bench: str, size: str, data: Path) -> Path:
+    """The files of a bench; made unless a folder of data was given that has them."""
+    kind = BENCHES[bench].kind
+    given = data / size / kind
+    return given if given.is_dir() and not (given / "made.json").exists() else make(kind, size, data)
 
 
-def compare(ours: dict[str, float], peer: dict[str, float]) -> list[str]:
-    """Names of the metrics on which the two disagree by more than 1e-9 relative."""
-    return [name for name, value in peer.items() if not math.isclose(value, ours[name], rel_tol=1e-9, abs_tol=1e-12)]
+def run_bench(bench: str, size: str, data: Path, repeats: int, limit: float, slow: float) -> list[Row]:
+    """All contenders in turn, all over again ``repeats`` times; slow ones once, those that cannot run not again."""
+    folder, warm = folder_of(bench, size, data), folder_of(bench, "small", data)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.read_bytes()  # into the page cache, for everybody
+    rows = [Row(name, role) for name, role in contenders(bench)]
+    for _ in range(repeats):
+        for row in rows:
+            if row.runs and (row.runs[0].seconds is None or row.runs[0].seconds > slow):
+                continue
+            figure = measure(bench, row.name, folder, warm, limit)
+            row.runs.append(figure)
+            said = figure.note or f"{figure.seconds:8.3f} s  {figure.cpu_s:8.2f} CPU s  {figure.peak_mib:6.0f} MiB"
+            print(f"{bench:17} {row.name:38} {said}", file=sys.stderr)
+    return rows
+
+
+def read_back(path: Path) -> dict[str, list[Row]]:
+    """The benches of an earlier run, so that a part can be measured again."""
+    if not path.exists():
+        return {}
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        bench: [Row(row["name"], row["role"], [Figure(**run) for run in row["runs"]]) for row in rows]
+        for bench, rows in kept.items()
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("size", nargs="?", default="small", choices=["small", "medium", "large"])
-    parser.add_argument("--kinds", default="table,points,polygons,raster,grid")
-    parser.add_argument("--folder", type=Path, default=None, help="where the data is kept; default var/bench")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("size", nargs="?", default="small", choices=SIZES)
+    parser.add_argument("--kinds", default="", help="kinds or benches, with commas between them; default: all")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--limit", type=float, default=300, help="seconds after which a contender is stopped")
+    parser.add_argument("--slow", type=float, default=45, help="a contender that takes longer runs once")
+    parser.add_argument("--data", type=Path, default=ROOT / "var/bench/data", help="where the files are, or are made")
+    parser.add_argument("--out", type=Path, default=ROOT / "var/bench")
+    parser.add_argument("--write", type=Path, help="a Markdown page with a place for figures")
     chosen = parser.parse_args()
-    root = chosen.folder or HERE.parent / "var" / "bench"
-    if chosen.one:
-        one(chosen.one, chosen.kinds, root / chosen.size / chosen.kinds, root / "small" / chosen.kinds)
-        return
-    print(f"| {'kind':<9} | ours s | peer s | peer / ours | ours MiB | peer MiB | values |")
-    print("|---|---|---|---|---|---|---|")
-    wrong = 0
-    for kind in chosen.kinds.split(","):
-        for size in {"small", chosen.size}:
-            make(kind, size, root / size / kind)
-        runs: dict[str, list[dict]] = {"ours": [], "peer": []}
-        for _ in range(chosen.repeats):
-            for contender, taken in runs.items():
-                taken.append(timed(contender, kind, chosen.size, root))
-        ours, peer = (min(taken, key=lambda run: run["seconds"]) for taken in runs.values())
-        differ = compare(ours["values"], peer["values"])
-        verdict = f"differ: {', '.join(differ)}" if differ else "equal"
-        wrong += bool(differ)
-        print(
-            f"| {kind:<9} | {ours['seconds']:.3f} | {peer['seconds']:.3f} | {peer['seconds'] / ours['seconds']:.2f} "
-            f"| {ours['peak_mib']:.0f} | {peer['peak_mib']:.0f} | {verdict} |",
-            flush=True,
-        )
-    raise SystemExit(1 if wrong else 0)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    kept = chosen.out / f"{chosen.size}.json"
+    results = read_back(kept)
+    for bench in chosen_benches(chosen.kinds):
+        results[bench] = run_bench(bench, chosen.size, chosen.data, chosen.repeats, chosen.limit, chosen.slow)
+        results = {name: results[name] for name in BENCHES if name in results}
+        plain = {
+            name: [{"name": row.name, "role": row.role, "runs": [run.plain() for run in row.runs]} for row in rows]
+            for name, rows in results.items()
+        }
+        kept.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+        kept.with_suffix(".md").write_text(page(results, chosen.size, chosen.repeats), encoding="utf-8")
+        kept.with_suffix(".svg").write_text(plot(results, chosen.size), encoding="utf-8")
+    print("\n".join(summary(results)))
+    if chosen.write:
+        write_into(chosen.write, page(results, chosen.size, chosen.repeats))
+    apart = {bench: agreement(rows) for bench, rows in results.items() if deviation(rows)[0] > EXACT}
+    for bench, said in apart.items():
+        print(f"{bench}: values differ: {said}", file=sys.stderr)
+    sys.exit(bool(apart))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 ALL = "all"
+MAP = 1 << 22  # tiles of an extent that are told apart on a map of it
+FAR = 1 << 62  # tiles of an extent that can still be numbered
 PUBLIC: Side = "public"
 PRIVATE: Side = "private"
 NEITHER: Side = "neither"
@@ -93,9 +95,35 @@ def tiles_of(x: Floats, y: Floats, size: float) -> tuple[Ints, list[tuple[int, i
     Returns:
         codes (n,) into the list of distinct (column, row) tiles, which is sorted.
     """
-    pairs = np.stack([tile_index(x, size), tile_index(y, size)], axis=1)
-    tiles, codes = np.unique(pairs, axis=0, return_inverse=True)
-    return codes.reshape(-1).astype(np.int64), [(int(col), int(row)) for col, row in tiles]
+    cols, rows = tile_index(x, size), tile_index(y, size)
+    if not len(cols):
+        return cols, []
+    west, south = int(cols.min()), int(rows.min())
+    wide, high = int(cols.max()) - west + 1, int(rows.max()) - south + 1
+    if wide * high > FAR:
+        tiles, codes = np.unique(np.stack([cols, rows], axis=1), axis=0, return_inverse=True)
+        return codes.reshape(-1).astype(np.int64), [(int(col), int(row)) for col, row in tiles]
+    place = (cols - west) * high + (rows - south)
+    if wide * high > MAP:
+        found, codes = np.unique(place, return_inverse=True)
+        return codes.astype(np.int64), _pairs(found, west, south, high)
+    there = np.zeros(wide * high, dtype=np.bool_)
+    there[place] = True
+    found = np.flatnonzero(there)
+    return (np.cumsum(there) - 1)[place], _pairs(found, west, south, high)
+
+
+def _pairs(found: Ints, west: int, south: int, high: int) -> list[tuple[int, int]]:
+    """(column, row) of tiles numbered column by column."""
+    cols, rows = np.divmod(found, high)
+    return list(zip((cols + west).tolist(), (rows + south).tolist(), strict=True))
+
+
+def by_code(codes: Ints) -> tuple[Ints, Ints]:
+    """The stable order of small non-negative ``codes`` (n,), and where each run of equal ones starts in it."""
+    few = len(codes) > 0 and int(codes.max()) < 1 << 16  # then counting sorts them
+    order = np.argsort(codes.astype(np.uint16) if few else codes, kind="stable")
+    return order, np.flatnonzero(np.diff(codes[order], prepend=-1))
 
 
 @dataclass(frozen=True)
@@ -134,9 +162,10 @@ class Tiling:
         codes, tiles = tiles_of(x, y, self.size)
         sides = np.array([SIDES.index(self.split.side(tile_key(*tile))) for tile in tiles], dtype=np.int64)[codes]
         if self.buffer > 0:
-            for code, tile in enumerate(tiles):
-                here = np.flatnonzero(codes == code)
-                sides[here[self.near_other_side(x[here], y[here], tile)]] = SIDES.index(NEITHER)
+            order, starts = by_code(codes)
+            for tile, here in zip(tiles, np.split(order, starts[1:]), strict=True):
+                if self.foreign(tile):
+                    sides[here[self.near_other_side(x[here], y[here], tile)]] = SIDES.index(NEITHER)
         return Placed(codes, tuple(tile_key(*tile) for tile in tiles), sides)
 
 
@@ -153,8 +182,7 @@ class Placed:
         if not len(self.codes):
             return []
         group = self.codes * len(SIDES) + self.sides
-        order = np.argsort(group, kind="stable")
-        starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+        order, starts = by_code(group)
         pieces = np.split(order, starts[1:])
         named = [(self.keys[group[p[0]] // len(SIDES)], SIDES[group[p[0]] % len(SIDES)], p) for p in pieces]
         return sorted(named, key=lambda item: (item[0], SIDES.index(item[1])))

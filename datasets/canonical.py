@@ -22,12 +22,17 @@ raster     ``band`` (height, width) in the file's number type, ``valid`` bool (h
            x = a·col + b·row + c), ``nodata``, ``classes``
 grid       ``data`` float32 or float64 (dims as in attrs ``dims``, in the file's order), ``coord.DIM`` per dimension
            (float64, int64 or text); attrs ``dims``, ``axis_types`` {DIM: number | text | time} (time: int64 ns since
-           1970-01-01 UTC), ``member``: name of the ensemble dimension or null. Truth may hold NaN: not scored
+           1970-01-01 UTC), ``member``: name of the ensemble dimension or null, ``finite``: whether every value
+           was found finite. Truth may hold NaN: not scored. Truth of a challenge with categories by cell: ``edges``
+           float32 or float64 (K − 1, the sizes of some of ``dims``), rising; attrs ``edges_dims``: their names
 =========  =========================================================================================
 """
 
 import json
 import math
+import mmap
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +47,7 @@ from datasets.errors import IntegrityError
 Array = npt.NDArray[Any]
 ALLOWED_KINDS = frozenset("fiub")  # float, int, unsigned, bool: never objects
 META = "meta.json"
+SHORT = 512  # bytes of a stretch below which a write each would cost more than a map
 
 
 @dataclass(frozen=True)
@@ -91,23 +97,37 @@ class CanonicalWriter:
     @contextmanager
     def stream(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator[BinaryIO]:
         """Open array ``name`` for writing its bytes in C order; the length is checked at the end."""
+        with self._begun(name, dtype, shape) as (target, wanted):
+            start = target.tell()
+            yield target
+            written = target.tell() - start
+        if written != wanted:
+            raise ValueError(f"array {name!r} got {written} bytes, not {wanted}")
+
+    @contextmanager
+    def placed(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator["Placed"]:
+        """Open array ``name`` for writing its rows in any order, from any thread; each exactly once."""
+        with self._begun(name, dtype, shape) as (target, wanted):
+            target.flush()
+            placed = Placed(target.fileno(), target.tell(), np.dtype(dtype).newbyteorder("<"), tuple(shape))
+            yield placed
+        if placed.written != wanted and not placed.given_up:
+            raise ValueError(f"array {name!r} got {placed.written} bytes, not {wanted}")
+
+    @contextmanager
+    def _begun(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator[tuple[BinaryIO, int]]:
+        """The file of array ``name`` after its header, and how many bytes have to follow."""
         kind = np.dtype(dtype).newbyteorder("<") if np.dtype(dtype).itemsize > 1 else np.dtype(dtype)
         if kind.kind not in ALLOWED_KINDS:
             raise TypeError(f"array {name!r} has dtype {kind}; only numbers and booleans are canonical")
         sizes = tuple(int(size) for size in shape)
         path = self._folder / f"{self._count}.npy"
-        entry = {"file": path.name, "dtype": kind.str, "shape": list(sizes)}
-        self._arrays[name] = entry
+        self._arrays[name] = {"file": path.name, "dtype": kind.str, "shape": list(sizes)}
         self._count += 1
-        with path.open("wb") as target:
+        with path.open("w+b") as target:
             header = {"descr": kind.str, "fortran_order": False, "shape": sizes}
             np.lib.format.write_array_header_1_0(target, header)
-            start = target.tell()
-            yield target
-            written = target.tell() - start
-        wanted = math.prod(sizes) * kind.itemsize
-        if written != wanted:
-            raise ValueError(f"array {name!r} got {written} bytes, not {wanted}")
+            yield target, math.prod(sizes) * kind.itemsize
 
     @contextmanager
     def mapped(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator[Array]:
@@ -130,6 +150,118 @@ class CanonicalWriter:
         """Write ``meta.json``: from now on the folder is complete."""
         meta = {"kind": self._kind, "attrs": dict(attrs), "arrays": self._arrays}
         (self._folder / META).write_text(json.dumps(meta, sort_keys=True, allow_nan=False), encoding="utf-8")
+
+
+class Placed:
+    """An array being written by position; see ``CanonicalWriter.placed``. Memory does not grow with the array."""
+
+    def __init__(self, file: int, start: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self._file, self._start, self._dtype, self._shape = file, start, dtype, shape
+        self._row = math.prod(shape[1:]) * dtype.itemsize
+        self._lock = threading.Lock()
+        self.written = 0
+        self.given_up = False
+
+    def void(self) -> None:
+        """Give the array up: it will be left out (``CanonicalWriter.drop``), so nothing has to be complete."""
+        self.given_up = True
+
+    def put(self, row: int, rows: Array) -> None:
+        """Write whole rows (entries of the first axis) from ``row`` on; the dtype is cast when it differs."""
+        if rows.shape[1:] != self._shape[1:] or row < 0 or row + len(rows) > self._shape[0]:
+            raise IndexError(f"rows of shape {rows.shape} do not fit at {row} of {self._shape}")
+        data = _bytes(np.ascontiguousarray(rows, dtype=self._dtype))
+        self._write(row * self._row, data)
+        with self._lock:
+            self.written += len(data)
+
+    def put_tile(self, row: int, col: int, tile: Array) -> None:
+        """Write a window of a two-dimensional array, its first cell at (``row``, ``col``)."""
+        height, width = self._shape
+        if row < 0 or col < 0 or row + tile.shape[0] > height or col + tile.shape[1] > width:
+            raise IndexError(f"a window of shape {tile.shape} does not fit at {row}, {col} of {self._shape}")
+        if tile.shape[1] == width:
+            self.put(row, tile)
+            return
+        cells = np.ascontiguousarray(tile, dtype=self._dtype)
+        data, line, place = _bytes(cells), cells[0].nbytes if len(cells) else 0, col * self._dtype.itemsize
+        for number in range(len(cells)):
+            self._write((row + number) * self._row + place, data[number * line : (number + 1) * line])
+        with self._lock:
+            self.written += len(data)
+
+    def put_window(self, starts: Sequence[int], window: Array) -> None:
+        """Write a window of the array, its first cell at ``starts``: one write for every stretch that stays whole."""
+        ends = [start + size for start, size in zip(starts, window.shape, strict=True)]
+        if min(starts, default=0) < 0 or any(a > b for a, b in zip(ends, self._shape, strict=True)):
+            raise IndexError(f"a window of shape {window.shape} does not fit at {tuple(starts)} of {self._shape}")
+        split = window.ndim  # axes from here on are whole; the one before may be a range
+        while split > 1 and window.shape[split - 1] == self._shape[split - 1]:
+            split -= 1
+        steps = [math.prod(self._shape[axis + 1 :]) * self._dtype.itemsize for axis in range(window.ndim)]
+        first = sum(start * step for start, step in zip(starts, steps, strict=True))
+        data = np.ascontiguousarray(window, dtype=self._dtype)
+        if math.prod(window.shape[split - 1 :]) * self._dtype.itemsize < SHORT and self._put_mapped(starts, data):
+            return
+        for place in np.ndindex(*window.shape[: split - 1]):
+            offset = first + sum(i * step for i, step in zip(place, steps, strict=False))
+            self._write(offset, _bytes(data[place]))
+        with self._lock:
+            self.written += data.nbytes
+
+    def _put_mapped(self, starts: Sequence[int], window: Array) -> bool:
+        """Write a window of short stretches through a map that is let go at once; False where there is no room."""
+        size = self._start + math.prod(self._shape) * self._dtype.itemsize
+        with self._lock:
+            os.ftruncate(self._file, size)
+            try:
+                mapping = mmap.mmap(self._file, size)
+            except OSError:
+                return False
+            with mapping:
+                whole = np.frombuffer(mapping, dtype=self._dtype, offset=self._start).reshape(self._shape)
+                whole[tuple(slice(a, a + n) for a, n in zip(starts, window.shape, strict=True))] = window
+                del whole
+            self.written += window.nbytes
+        return True
+
+    def _write(self, offset: int, data: memoryview) -> None:
+        done = os.pwrite(self._file, data, self._start + offset)
+        while done < len(data):
+            done += os.pwrite(self._file, data[done:], self._start + offset + done)
+
+
+def _bytes(values: Array) -> memoryview:
+    return values.reshape(-1).view(np.uint8).data
+
+
+@contextmanager
+def rows(array: Array, start: int, stop: int) -> Iterator[Array]:
+    """``array[start:stop]``; afterwards the pages of a mapped file leave the process's memory again.
+
+    For going through a large array in windows: resident memory stays that of a window. Nothing is copied, so what is
+    yielded must not be used after the end of the block.
+    """
+    window = array[start:stop]
+    try:
+        yield window
+    finally:
+        release(window)
+
+
+def release(window: Array) -> None:
+    """Let go of the mapped pages under a contiguous window of a read-only mapped array; they can be read again."""
+    mapping: Any = window
+    while isinstance(mapping, np.ndarray):
+        mapping = mapping.base
+    if not isinstance(mapping, mmap.mmap) or window.flags.writeable or not window.flags.c_contiguous:
+        return
+    base = np.frombuffer(mapping, dtype=np.uint8)
+    first = window.ctypes.data - base.ctypes.data
+    start = first // mmap.PAGESIZE * mmap.PAGESIZE
+    stop = min(first + window.nbytes, len(base))
+    if stop > start:
+        mapping.madvise(mmap.MADV_DONTNEED, start, stop - start)
 
 
 def _plain(path: Path) -> Path:

@@ -28,6 +28,7 @@ CLASS_METRICS = frozenset(
         "penalty_matrix",
     )
 )
+CATEGORY_METRICS = ("rps", "rpss")
 MAX_FEATURES = 2_000_000
 MAX_ROWS = 500_000_000
 
@@ -85,6 +86,7 @@ class Expectation:
     variable: str | None = None
     member: str | None = None
     axes: tuple[Axis, ...] = ()
+    edges: str | None = None
 
     @classmethod
     def loose(cls, spec: Spec, role: Role = "entry") -> Self:
@@ -224,7 +226,13 @@ def _raster(spec: Spec, role: Role) -> dict[str, Any]:
 def _grid(spec: Spec, role: Role) -> dict[str, Any]:
     own = spec.truth.variable if role == "truth" else spec.submission.variable or spec.truth.variable
     member = None if role == "truth" else spec.submission.member or spec.truth.member
-    return {"variable": own, "member": member, **_range(spec, role)}
+    return {"variable": own, "member": member, "edges": _edges(spec) if role == "truth" else None, **_range(spec, role)}
+
+
+def _edges(spec: Spec) -> str | None:
+    """The variable of the truth file that cuts the categories of rps and rpss, cell by cell."""
+    named = [spec.scoring.options.get(name, {}).get("edges") for name in CATEGORY_METRICS]
+    return next((str(name) for name in named if isinstance(name, str)), None)
 
 
 def _like_table(loose: Expectation, template: Canonical) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From a hostile file to its canonical form, or to everything that is wrong with it."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from datasets.sandbox import Sandbox, Task, shared
 
 _LOG = logging.getLogger(__name__)
 _MEBI = 1 << 20
+SMALL = 4 << 20  # bytes of a file that one thread reads soonest
 _MAX_FINDINGS = 2000
 
 
@@ -39,9 +41,14 @@ def intake(
     expect: Expectation,
     out: Path,
     limits: Limits = DEFAULT_LIMITS,
+    threads: int = 1,
+    attend: Callable[[], None] | None = None,
     sandbox: Sandbox | None = None,
 ) -> Canonical:
     """Read ``path`` in a sandboxed child and map the canonical form it wrote into ``out``, an empty or new folder.
+
+    ``threads``: how many the child may use for a large file. ``attend`` is called while the child reads; an error of
+    it ends the child and is raised.
 
     Raises:
         Rejected: with every finding, free of truth.
@@ -69,7 +76,8 @@ def intake(
             f"The file has {size} bytes; {expect.max_bytes} are allowed.",
             hint="Compress it or use a smaller number type.",
         )
-    answer = (sandbox or shared()).run(_task(path, format, expect, out, size, limits))
+    task = _task(path, format, expect, out, size, limits, threads if size > SMALL else 1)
+    answer = (sandbox or shared()).run(task, attend=attend)
     _obey(answer, path)
     try:
         canonical = Canonical.read(out)
@@ -95,7 +103,7 @@ def remains(out: Path, expect: Expectation) -> Canonical | None:
     return rest
 
 
-def _task(path: Path, form: str, expect: Expectation, out: Path, size: int, limits: Limits) -> Task:
+def _task(path: Path, form: str, expect: Expectation, out: Path, size: int, limits: Limits, threads: int) -> Task:
     values = 8 * (expect.cells() or 0)
     memory = 512 * _MEBI + 12 * size + 6 * values
     if expect.role != "entry":
@@ -111,6 +119,7 @@ def _task(path: Path, form: str, expect: Expectation, out: Path, size: int, limi
         cpu=limits.cpu + extra,
         wall=float(limits.wall + 2 * extra),
         output=output,
+        threads=threads,
     )
 
 

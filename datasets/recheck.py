@@ -9,6 +9,8 @@ import numpy as np
 from datasets.canonical import Array, Canonical
 from datasets.expect import Expectation
 
+WINDOW = 1 << 16  # numbers looked at together
+
 
 def recheck(canonical: Canonical, expect: Expectation) -> None:
     """Raises:
@@ -115,12 +117,24 @@ def _points(arrays: Mapping[str, Array], attrs: Mapping[str, Any], expect: Expec
     for name in ("x", "y", *given):
         _array(arrays, name, "f8", (count,))
     order, feature = _array(arrays, "order", "i8", (count,)), _array(arrays, "feature", "i8", (count,))
-    _demand(
-        np.array_equal(order, np.arange(count)) and np.array_equal(np.sort(feature), order),
-        "order or feature is no numbering",
-    )
+    _numbering(order, feature)
     _names(arrays, {"x", "y", "order", "feature"} | given)
     _crs(attrs, expect)
+
+
+def _numbering(order: Array, feature: Array) -> None:
+    """``order`` counts 0 … n − 1, and in ``feature`` each of these numbers stands once; in windows, to stay small."""
+    count = len(order)
+    seen, good = np.zeros(count, dtype=np.bool_), True
+    for start in range(0, count, WINDOW):
+        stop = min(start + WINDOW, count)
+        own = feature[start:stop]
+        good = (
+            good and own.min() >= 0 and own.max() < count and np.array_equal(order[start:stop], np.arange(start, stop))
+        )
+        if good:
+            seen[own] = True
+    _demand(good and seen.all(), "order or feature is no numbering")
 
 
 def _polygons(arrays: Mapping[str, Array], attrs: Mapping[str, Any], expect: Expectation) -> None:
@@ -131,6 +145,9 @@ def _polygons(arrays: Mapping[str, Array], attrs: Mapping[str, Any], expect: Exp
     _offsets(arrays["rings"], len(coords), "rings")
     _offsets(arrays["parts"], len(arrays["rings"]) - 1, "parts")
     _offsets(features, len(arrays["parts"]) - 1, "features")
+    starts, ends = arrays["rings"][:-1], arrays["rings"][1:] - 1
+    filled = np.all(ends - starts >= 3) and np.all(np.diff(arrays["parts"]) > 0) and np.all(np.diff(features) > 0)
+    _demand(filled and np.array_equal(coords[starts], coords[ends]), "a ring is not closed, or something is empty")
     wanted = {"coords", "rings", "parts", "features"}
     if expect.confidence:
         _array(arrays, "confidence", "f8", (count,))
@@ -173,6 +190,9 @@ def _grid(arrays: Mapping[str, Array], attrs: Mapping[str, Any], expect: Expecta
         else:
             _array(arrays, f"coord.{dim}", "i8" if types[dim] == "time" else "f8", (size,))
             wanted |= {f"coord.{dim}"}
+    if expect.edges:
+        _edges(arrays["edges"], attrs["edges_dims"], dict(zip(dims, data.shape, strict=True)))
+        wanted |= {"edges"}
     _names(arrays, wanted)
     _demand(member is None or (member == expect.member and member in dims), "member is not the ensemble dimension")
     if expect.axes:
@@ -181,6 +201,14 @@ def _grid(arrays: Mapping[str, Array], attrs: Mapping[str, Any], expect: Expecta
             {dim: size for dim, size in zip(dims, data.shape, strict=True) if dim != member} == sizes,
             "dimensions are not the challenge's",
         )
+
+
+def _edges(edges: Array, dims: Any, sizes: Mapping[str, int]) -> None:
+    _demand(edges.dtype.str in {"<f4", "<f8"} and edges.size, f"edges are {edges.dtype} {edges.shape}")
+    own = list(dims)[1:]
+    good = len(dims) == edges.ndim and len(set(own)) == len(own) and all(dim in sizes for dim in own)
+    _demand(good and edges.shape[1:] == tuple(sizes[dim] for dim in own), "the dimensions of edges do not fit")
+    _demand(np.isfinite(edges).all() and (np.diff(edges, axis=0) >= 0).all(), "edges are not finite and rising")
 
 
 _CHECKS: Mapping[str, Callable[[Mapping[str, Array], Mapping[str, Any], Expectation], None]] = {

@@ -7,12 +7,14 @@ started it. Safe to use from several threads, from Dask workers and after a fork
 import atexit
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,8 @@ from typing import Any
 from datasets.errors import EngineFault
 
 GRACE = 20.0  # seconds the server has beyond a child's wall clock
+KEPT = ("NUMBA_CACHE_DIR",)  # where compiled loops are kept when the code's own folder cannot be written
+LOOK = 0.2  # seconds between two looks whether a file's answer is still wanted
 STARTUP = 120.0  # seconds to import the readers on a cold and busy machine
 _LENGTH = struct.Struct("!Q")
 _MAX_ANSWER = 4 << 20
@@ -47,7 +51,9 @@ def clean_environment() -> dict[str, str]:
     one = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "GDAL_NUM_THREADS"), "1"
     )
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {
+        **kept,
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
@@ -79,6 +85,7 @@ class Task:
     cpu: int
     wall: float
     output: int
+    threads: int = 1
 
 
 class Sandbox:
@@ -91,8 +98,10 @@ class Sandbox:
         self._control: socket.socket | None = None
         self._walls: dict[str, bool] = {}
 
-    def run(self, task: Task) -> dict[str, Any]:
+    def run(self, task: Task, *, attend: Callable[[], None] | None = None) -> dict[str, Any]:
         """Read one file in a fresh child; the answer has ``status`` ok, rejected or fault.
+
+        ``attend`` is called a few times a second while the child reads; an error of it ends the child and is raised.
 
         Raises:
             EngineFault: no server could be started, or it died twice over this file.
@@ -100,7 +109,7 @@ class Sandbox:
         body = json.dumps({name: _plain(getattr(task, name)) for name in Task.__slots__}).encode()
         for last in (False, True):
             try:
-                return self._ask(body, task.wall + GRACE)
+                return self._ask(body, task.wall + GRACE, attend)
             except (OSError, ValueError, TypeError) as error:
                 self.close()
                 if last:
@@ -135,7 +144,7 @@ class Sandbox:
             process.kill()
             process.wait()
 
-    def _ask(self, body: bytes, patience: float) -> dict[str, Any]:
+    def _ask(self, body: bytes, patience: float, attend: Callable[[], None] | None) -> dict[str, Any]:
         control = self._link()
         ours, theirs = socket.socketpair()
         with ours:
@@ -143,6 +152,8 @@ class Sandbox:
                 socket.send_fds(control, [b"r"], [theirs.fileno()])
             ours.settimeout(patience)
             ours.sendall(_LENGTH.pack(len(body)) + body)
+            if attend is not None:
+                _await(ours, attend, time.monotonic() + patience)
             (size,) = _LENGTH.unpack(_receive(ours, 8))
             if size > _MAX_ANSWER:
                 raise ValueError("the answer is too long")
@@ -181,6 +192,14 @@ class Sandbox:
             ours.close()
             self._reap()
             raise EngineFault(f"the reading process could not be started: {error}") from error
+
+
+def _await(link: socket.socket, attend: Callable[[], None], end: float) -> None:
+    """Wait until ``link`` has something to say or ``end`` has come."""
+    heard = select.poll()
+    heard.register(link, select.POLLIN)
+    while time.monotonic() < end and not heard.poll(LOOK * 1000):
+        attend()
 
 
 def _plain(value: Any) -> Any:

@@ -7,9 +7,11 @@ synced and renamed, then its directory is synced. A crash at any point leaves ei
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -18,6 +20,7 @@ from datasets.errors import BlobNotFound, IntegrityError, TooLarge
 
 READ_ONLY = 0o440
 TEMPORARY = "incoming"
+AT_ONCE = 8  # threads that wait for the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,9 @@ class BlobStore(Protocol):
         Raises:
             TooLarge: ``stream`` holds more than ``max_bytes``; nothing is stored.
         """
+
+    def put_many(self, blobs: Sequence[bytes]) -> list[Blob]:
+        """Store several small blobs at once; they are on disk together when this returns."""
 
     def open(self, digest: str) -> BinaryIO: ...
 
@@ -75,6 +81,18 @@ class LocalStore:
         finally:
             temporary.unlink(missing_ok=True)
         return blob
+
+    def put_many(self, blobs: Sequence[bytes]) -> list[Blob]:
+        made = [self._written(data) for data in blobs]
+        try:
+            pool = _waiters(os.getpid())  # what is synced together, the file system commits together
+            list(pool.map(_sync_file, [temporary for temporary, _ in made]))
+            folders = {folder for temporary, blob in made for folder in self._named(temporary, blob.digest)}
+            list(pool.map(sync_directory, folders))
+        finally:
+            for temporary, _ in made:
+                temporary.unlink(missing_ok=True)
+        return [blob for _, blob in made]
 
     def open(self, digest: str) -> BinaryIO:
         try:
@@ -126,11 +144,37 @@ class LocalStore:
         return self.root / digest[:2] / digest[2:4] / digest
 
     def _publish(self, temporary: Path, digest: str) -> None:
+        for folder in self._named(temporary, digest):
+            sync_directory(folder)
+
+    def _named(self, temporary: Path, digest: str) -> tuple[Path, ...]:
+        """Give a written file its name; the folders whose entries have to be made durable then, inmost first."""
         place = self._place(digest)
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(place)
-        for folder in (place.parent, place.parent.parent, self.root):
-            sync_directory(folder)
+        return place.parent, place.parent.parent, self.root
+
+    def _written(self, data: bytes) -> tuple[Path, Blob]:
+        """The bytes in a temporary file that is not durable yet."""
+        handle, name = tempfile.mkstemp(dir=self._incoming)
+        with os.fdopen(handle, "wb") as target:
+            target.write(data)
+            os.fchmod(target.fileno(), READ_ONLY)
+        return Path(name), Blob(hashlib.sha256(data).hexdigest(), len(data))
+
+
+@cache
+def _waiters(_process: int) -> ThreadPoolExecutor:
+    """Threads of this process that wait for the disk; a forked child gets its own."""
+    return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="disk")
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sync_directory(folder: Path) -> None:

@@ -9,7 +9,9 @@ import os
 import resource
 import struct
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import landlock
@@ -33,8 +35,9 @@ class Room:
     output: int
 
 
-def available() -> dict[str, bool]:
-    """Which walls this kernel offers; asked without entering any."""
+@cache
+def available() -> Mapping[str, bool]:
+    """Which walls this kernel offers; asked without entering any, once a process and before it forks."""
     return {
         "rlimits": True,
         "landlock": _landlock_version() >= 1,
@@ -94,6 +97,7 @@ def _limit(room: Room) -> None:
         resource.setrlimit(kind, (min(soft, top), top))
 
 
+@cache
 def _landlock_version() -> int:
     ctypes.set_errno(0)
     try:
@@ -102,8 +106,9 @@ def _landlock_version() -> int:
         return 0
 
 
+@cache
 def readable_places() -> tuple[Path, ...]:
-    """The interpreter and its libraries: all a reader needs besides the upload."""
+    """The interpreter and its libraries: all a reader needs besides the upload. Folders and files that are there."""
     roots = [
         Path(sys.prefix, "lib"),
         Path(sys.base_prefix, "lib"),
@@ -122,22 +127,50 @@ def readable_places() -> tuple[Path, ...]:
     return tuple(path for path in dict.fromkeys(path.resolve() for path in roots + own) if path.exists())
 
 
+@cache
+def _folders() -> tuple[Path, ...]:
+    return tuple(place for place in readable_places() if place.is_dir())
+
+
+@cache
+def _files() -> tuple[Path, ...]:
+    return tuple(place for place in readable_places() if not place.is_dir())
+
+
+def rehearse() -> None:
+    """Go through what a child does around itself, entering nothing: it then finds loaded what that needs."""
+    if available()["landlock"]:
+        _ruleset(Room(Path(os.devnull), Path("/"), 0, 0, 0))
+    machine = syscalls.machine()
+    if machine is not None:
+        syscalls.program(machine, os.getpid())
+    _address_space()
+
+
 def _limit_files(room: Room) -> None:
+    rules = _ruleset(room)
+    ctypes.set_errno(0)
+    rules.apply()
+
+
+def _ruleset(room: Room) -> landlock.Ruleset:
     access = landlock.FSAccess
+    ctypes.set_errno(0)  # the package reads errno even after success
     rules = landlock.Ruleset()
-    for place in readable_places():
-        _allow(rules, place, access.READ_FILE | access.READ_DIR if place.is_dir() else access.READ_FILE)
+    for place in _folders():
+        _allow(rules, place, access.READ_FILE | access.READ_DIR)
+    for place in _files():
+        _allow(rules, place, access.READ_FILE)
     _allow(rules, room.upload, access.READ_FILE)
     writing = access.READ_FILE | access.READ_DIR | access.WRITE_FILE | access.MAKE_REG
     if _landlock_version() >= 3:
         writing |= access.TRUNCATE
     _allow(rules, room.out, writing)
-    ctypes.set_errno(0)
-    rules.apply()
+    return rules
 
 
 def _allow(rules: landlock.Ruleset, place: Path, access: landlock.FSAccess) -> None:
-    ctypes.set_errno(0)  # the package reads errno even after success
+    ctypes.set_errno(0)
     rules.allow(str(place), rules=access)
 
 

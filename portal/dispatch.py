@@ -25,6 +25,7 @@ from scoring.contracts import FaultReport
 log = structlog.get_logger(__name__)
 IDLE_S, BUSY_S, STOP_S, BACK_OFF_S = 0.075, 0.02, 10.0, 1.0
 SWEEP_S, MAIL_S, FORGET_S, FACTS_S = 10.0, 1.0, 600.0, 5.0
+PROGRESS_S = 1.0  # between two looks how far the entries under way are
 
 
 @dataclass
@@ -43,7 +44,10 @@ class _Every:
 
 @dataclass
 class Dispatcher:
-    """One scoring loop. ``slots``: tasks handed over at the same time; None asks the engine (twice its threads)."""
+    """One scoring loop. ``slots``: tasks handed over at the same time; None asks the engine (twice its threads).
+
+    At most half of them are entries of many bytes, so that small ones always find one free.
+    """
 
     ctx: Context
     engine: Engine
@@ -51,13 +55,14 @@ class Dispatcher:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}")
     stop: threading.Event = field(default_factory=threading.Event)
     _held: dict[Claim, Job] = field(default_factory=dict)
+    _told: dict[Claim, float] = field(default_factory=dict)
     _wake: threading.Event = field(default_factory=threading.Event)
     _facts: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         settings = self.ctx.settings
         self._beat, self._sweep = _Every(settings.heartbeat_seconds), _Every(min(SWEEP_S, settings.lease_seconds / 2))
-        self._forget, self._ask = _Every(FORGET_S), _Every(FACTS_S)
+        self._forget, self._ask, self._look = _Every(FORGET_S), _Every(FACTS_S), _Every(PROGRESS_S)
 
     def run(self) -> None:
         """Work until ``stop`` is set, then give back what is not finished.
@@ -84,8 +89,7 @@ class Dispatcher:
                 self.stop.wait(BACK_OFF_S)
                 continue
             if not moved:
-                self._wake.wait(BUSY_S if self._held else IDLE_S)
-                self._wake.clear()
+                self.pause()
 
     def _mail_loop(self) -> None:
         """Mail has a thread of its own: a slow server must not cost a lease."""
@@ -101,6 +105,8 @@ class Dispatcher:
         collected = self._collect()
         if self._ask(now):
             self._learn()
+        if self._look(now):
+            self._tell()
         if self._beat(now):
             self._heartbeat()
         if self._sweep(now):
@@ -109,23 +115,33 @@ class Dispatcher:
             collecting.forget(self.ctx)
         return self._take() or collected
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything handed over is not answered yet."""
+        return bool(self._held)
+
+    def pause(self) -> None:
+        """Wait until an answer is there, or for a moment."""
+        self._wake.wait(BUSY_S if self._held else IDLE_S)
+        self._wake.clear()
+
     def finish(self, within: float = STOP_S) -> None:
         """Collect what is done within that many seconds; give the rest back to the line."""
         end = time.monotonic() + within
         while self._held and time.monotonic() < end:
             if not self._collect():
-                self._wake.wait(BUSY_S)
-                self._wake.clear()
+                self.pause()
         for work, job in self._held.items():
             job.cancel()
             collecting.give_back(self.ctx, work=work)
         self._held.clear()
 
     def _take(self) -> bool:
-        free = (self.slots or 2 * max(1, self._facts[0])) - len(self._held)
+        slots = self.slots or 2 * max(1, self._facts[0])
+        free, large = slots - len(self._held), max(1, slots // 2) - sum(work.large for work in self._held)
         if free <= 0 or not collecting.waiting(self.ctx):
             return False
-        claims = collecting.claim(self.ctx, worker=self.name, limit=free)
+        claims = collecting.claim(self.ctx, worker=self.name, limit=free, large=max(0, large))
         for place, work in enumerate(claims):
             try:
                 self._hand_over(work)
@@ -147,7 +163,7 @@ class Dispatcher:
         done = [work for work, job in self._held.items() if job.done()]
         for work in done:
             self._finish_one(work, self._held[work])
-            del self._held[work]
+            self._drop(work)
         return bool(done)
 
     def _finish_one(self, work: Claim, job: Job) -> None:
@@ -163,10 +179,23 @@ class Dispatcher:
             fault = "the engine's answer is no report"
         collecting.fault(self.ctx, work=work, reason=fault)
 
+    def _drop(self, work: Claim) -> Job:
+        self._told.pop(work, None)
+        return self._held.pop(work)
+
+    def _tell(self) -> None:
+        """Write down the progress of what is under way; most entries are done before they have any."""
+        shares = {work: share for work, job in self._held.items() if (share := job.progress()) is not None}
+        news = {work: share for work, share in shares.items() if self._told.get(work) != share}
+        for work in collecting.tell(self.ctx, shares=news) if news else ():
+            log.warning("a lease was lost; its work is dropped", row=str(work.id))
+            self._drop(work).cancel()
+        self._told.update((work, share) for work, share in news.items() if work in self._held)
+
     def _heartbeat(self) -> None:
         for work in collecting.keep(self.ctx, held=list(self._held)) if self._held else ():
             log.warning("a lease was lost; its work is dropped", row=str(work.id))
-            self._held.pop(work).cancel()
+            self._drop(work).cancel()
         threads, memory = self._facts
         collecting.heartbeat(self.ctx, worker=self.name, busy=len(self._held), threads=threads, memory=memory)
 

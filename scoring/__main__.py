@@ -69,6 +69,16 @@ def check(context: click.Context, folder: Path, file: Path, *, as_json: bool) ->
     context.exit(DONE if made.status == "valid" else REJECTED)
 
 
+@main.command()
+def warm() -> None:
+    """Compile every loop of the engine and its readers, so that nothing is compiled while an entry waits."""
+    from importlib import import_module
+
+    for name in ("datasets.formats.reading", "scoring.worker"):
+        import_module(name)
+    click.echo("the engine is warm", err=True)
+
+
 def _guarded(context: click.Context, work: Callable[[], Any], *, as_json: bool) -> Any:
     """Run the work; an error of ours becomes one sentence (and one JSON object) and an exit code."""
     try:

@@ -48,7 +48,7 @@ class OptionCard:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
-    type: Literal["number", "integer", "choice", "numbers", "matrix", "dimensions"] = "number"
+    type: Literal["number", "integer", "choice", "numbers", "matrix", "dimensions", "variable"] = "number"
     required: bool = False
 
 
@@ -81,12 +81,23 @@ _MATRIX = OptionCard(
     "matrix", None, "K rows of K penalties, in the order of truth.classes", type="matrix", required=True
 )
 _BINS = OptionCard("bins", 15, "number of bins of equal width", low=1, high=1000, type="integer")
+_THRESHOLD = OptionCard("threshold", 0.5, "with one class: the probability from which on it is decided for")
 _AREA = OptionCard("area", 10.0, "the best share of the area, in %", low=0.0, high=100.0)
 _ESTIMATOR = OptionCard(
     "estimator", "standard", "pairs count 1/(2M²) or, fair, 1/(2M(M−1))", choices=("standard", "fair"), type="choice"
 )
+_THRESHOLDS = OptionCard(
+    "thresholds",
+    None,
+    "rising edges between the categories, the same everywhere, in the unit of the truth",
+    type="numbers",
+)
 _EDGES = OptionCard(
-    "thresholds", None, "rising edges between the categories, in the unit of the truth", type="numbers", required=True
+    "edges",
+    None,
+    "in place of thresholds: the variable of the truth file that holds the edges of every cell, its first dimension "
+    "the edge, the others dimensions of the truth",
+    type="variable",
 )
 _OVER = OptionCard(
     "over", None, "the dimension(s) that make up a vector; without it every value is its own vector", type="dimensions"
@@ -124,19 +135,25 @@ _CLASSES = (
     MetricCard("penalty_matrix", "classes", "lower", "penalty", "min … max of the matrix", "mean matrix[truth][prediction]", "FORCE 2020 lithology competition", (_MATRIX,)),
 )  # fmt: skip
 _RARE = "macro mean over classes that have positives and negatives"
+_DECIDED = "most probable class (one class: p ≥ threshold)"
 _PROBABILITIES = (
     MetricCard("log_loss", "probabilities", "lower", "nat", "0 … 36", "mean −ln p(true class), p clipped to [ε, 1 − ε], ε of its float type", _SK + "log_loss"),
     MetricCard("brier", "probabilities", "lower", "1", "0 … 1 (2 for several classes)", "binary: mean (p − y)²; several classes: mean Σₖ (pₖ − yₖ)²", _SK + "brier_score_loss"),
     MetricCard("roc_auc", "probabilities", "higher", "1", "0 … 1", f"P(positive above negative) + ½ P(tie); {_RARE}", _SK + "roc_auc_score(multi_class='ovr')"),
     MetricCard("average_precision", "probabilities", "higher", "1", "0 … 1", f"Σ (Rₙ − Rₙ₋₁)·Pₙ over distinct scores, best first; {_RARE}", _SK + "average_precision_score"),
     MetricCard("ece", "probabilities", "lower", "1", "0 … 1", "Σ bins share·|mean outcome − mean p|, bins (a, b]; several classes: p and outcome of the top class", "Guo et al. (2017), ICML; torchmetrics CalibrationError", (_BINS,)),
+    MetricCard("accuracy", "probabilities", "higher", "1", "0 … 1", f"share of rows whose {_DECIDED} is right", _SK + "accuracy_score", (_THRESHOLD,)),
+    MetricCard("f1_macro", "probabilities", "higher", "1", "0 … 1", f"of the {_DECIDED}: mean over classes of 2·TP / (2·TP + FP + FN); {_PRESENT}", _SK + "f1_score(average='macro')", (_THRESHOLD,)),
+    MetricCard("f1", "probabilities", "higher", "1", "0 … 1", "one class only: 2·TP / (2·TP + FP + FN) where it is decided for; 0/0 = 0", _SK + "f1_score", (_THRESHOLD,)),
+    MetricCard("iou", "probabilities", "higher", "1", "0 … 1", "one class only: TP / (TP + FP + FN) where it is decided for; 0/0 = 0", _SK + "jaccard_score", (_THRESHOLD,)),
     MetricCard("capture_curve", "probabilities", "higher", "1", "0 … 1", f"share of positives inside the best x % of the area, ties shared linearly; {_RARE}", "Chung & Fabbri (2003), success-rate curve", (_AREA,)),
     MetricCard("capture_auc", "probabilities", "higher", "1", "0 … 1", f"area under the capture curve over 0 … 100 %; {_RARE}", "Chung & Fabbri (2003)"),
 )  # fmt: skip
 _MEAN = "of the ensemble mean: "
 _ENSEMBLE = (
     MetricCard("crps", "ensemble", "lower", "truth unit", "0 … ∞", "mean of mean|x − y| − Σ|x − x'| / (2M²)", "Gneiting & Raftery (2007); Ferro (2014) for fair", (_ESTIMATOR,)),
-    MetricCard("rpss", "ensemble", "higher", "1", "−∞ … 1", "1 − mean RPS / mean RPS of the forecast 1/K; RPS = Σ edges (share of members below − [y below])²", "Wilks (2019), ch. 9; xskillscore.rps", (_EDGES,)),
+    MetricCard("rps", "ensemble", "lower", "1", "0 … K − 1", "mean of Σ edges (share of members below − [y below])²; options as for rpss, given under either", "Wilks (2019), ch. 9; xskillscore.rps", (_THRESHOLDS, _EDGES)),
+    MetricCard("rpss", "ensemble", "higher", "1", "−∞ … 1", "1 − mean RPS / mean RPS of the forecast 1/K; RPS = Σ edges (share of members below − [y below])²", "Wilks (2019), ch. 9; xskillscore.rps", (_THRESHOLDS, _EDGES)),
     MetricCard("spread_skill", "ensemble", "higher", "1", "0 … ∞", "√((M + 1)/M · mean variance of members (M − 1)) / rmse of the mean; 1 is calibrated", "Fortin et al. (2014), J. Hydromet. 15, 1708–1713"),
     MetricCard("energy_score", "ensemble", "lower", "truth unit", "0 … ∞", "mean over vectors of mean‖x − y‖ − Σ‖x − x'‖ / (2M²)", "Gneiting & Raftery (2007)", (_OVER,)),
     *(MetricCard(c.name, "ensemble", c.direction, c.unit, c.range, _MEAN + c.formula, c.reference, c.options) for c in _NUMBERS),
@@ -149,6 +166,9 @@ _POINTS = (
     MetricCard("average_precision", "points", "higher", "1", "0 … 1", "Σ precision at each hit / true points", "Zhu (2004); no interpolation"),
     MetricCard("captured_value", "points", "higher", "1", "0 … 1", "value of the points taken / value of all", "Goldcorp Challenge"),
     MetricCard("captured_value_at_k", "points", "higher", "1", "0 … 1", "the same for the k best-ranked targets of the entry", "Goldcorp Challenge", (_K,)),
+    MetricCard("reach_at_k", "points", "higher", "features", "0 … n truth", "number of true points within the radius of any of the k best-ranked targets of the entry", "first reach, not one to one", (_K,)),
+    MetricCard("reached_value_at_k", "points", "higher", "1", "0 … 1", "value of the points within the radius of any of the k best-ranked targets / value of all", "first reach, not one to one", (_K,)),
+    MetricCard("discovery_auc", "points", "higher", "1", "0 … 1", "mean over the n ranks of the entry of the value share reached so far: Σ value·(n + 1 − first rank in reach) / (n·Σ value)", "area under the discovery curve; first reach, not one to one"),
     MetricCard("mean_distance", "points", "lower", "map unit", "0 … radius", "mean distance of hits to the point taken; undefined without hits", "one-to-one matching in rank order"),
 )  # fmt: skip
 _POLYGONS = (

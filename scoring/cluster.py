@@ -1,31 +1,47 @@
 """Tasks on Dask: a local cluster or a remote scheduler over TLS. The only module that imports distributed.
 
 Dask computes and never remembers: nothing here is the record of anything, and a lost worker is an EngineFault that the
-portal answers by trying again. Tasks give bytes; a large entry's parts are spread over the workers of the machine that
-scores it, which share its scratch folder.
+portal answers by trying again. Tasks give bytes. A large entry leaves its worker's place to small ones while it is
+read and paired, and its bundles are spread over the workers of the machine that scores it, which share its scratch
+folder: a small entry waits for one bundle at most. A task looks at its own state on the worker between bundles and
+while its file is read, so a cancelled one ends within a moment; what it tells of its progress travels as an event.
 """
 
+import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import dask
 import distributed
 
 from datasets.errors import EngineFault
-from scoring.engine import Partials, PartTask, Runner, inline
+from scoring.contracts import LARGE_BYTES
+from scoring.engine import Partials, PartTask, Runner
+from scoring.hosts import PartJob, Stopped, here
 from scoring.jobs import Done, WorkerFacts
+from scoring.settings import EngineSettings
 from scoring.statistics import unpack
-from scoring.worker import EngineSettings, PartJob, part, run_with, warm_up
+from scoring.worker import PLANS, part, run_with, warm_up
 
+_LOG = logging.getLogger(__name__)
 DASK: Any = distributed  # it carries no types
-FAN_PARTS = 4  # entries of fewer parts stay on one worker
+PAIRED_ANEW = frozenset(("raster", "grid"))  # kinds whose pairing costs next to nothing on every worker
+AHEAD = 2  # bundles a worker has at a time, so that what is more urgent finds a place soon
+SMALL_FIRST, BUNDLE, LARGE = 10, 5, 0  # priorities
+LOOK_S = 0.2  # between two looks of a waiting task whether it is still wanted
+TOLD_S = 0.5  # between two events of a task about its progress
+TOPIC = "motherlode-progress"
+RUNNING = ("executing", "long-running")  # states of a task of a worker
 MAX_BYTES = 1 << 20  # of any answer
 FETCH_SECONDS = 30.0  # to bring a finished answer here
 RECONNECT_SECONDS = 5.0
@@ -43,11 +59,15 @@ LASTING = {"distributed.deploy.lost-worker-timeout": "60s"}
 SECRETS = ("MOTHERLODE_TRUTH_KEY",)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class DaskJob:
-    """A task on a cluster."""
+    """A task on a cluster. ``share``: how much of its scoring is done, once it has said so."""
 
     future: Any
+    share: float | None = None
+
+    def progress(self) -> float | None:
+        return self.share
 
     def done(self) -> bool:
         return bool(self.future.done())
@@ -86,6 +106,18 @@ class Cluster:
     ) -> None:
         self._client, self._local, self._settings = client, local, settings
         self._size, self._again = size, again
+        self._jobs: WeakValueDictionary[str, DaskJob] = WeakValueDictionary()
+        self._listen()
+
+    def _listen(self) -> None:
+        """Hear what tasks tell of their progress."""
+        self._client.subscribe_topic(TOPIC, self._heard)
+
+    def _heard(self, event: tuple[float, Any]) -> None:
+        about = event[1]
+        job = self._jobs.get(str(about["key"]))
+        if job is not None:
+            job.share = float(about["share"])
 
     @classmethod
     def local(cls, *, workers: int = 2, settings: EngineSettings | None = None, processes: bool = True) -> Self:
@@ -137,11 +169,15 @@ class Cluster:
             EngineFault: the cluster is gone.
         """
         self._call_again()
+        large = is_large(task, payload)
+        send = partial(self._client.submit, pure=False, retries=0, priority=LARGE if large else SMALL_FIRST)
         try:
-            future = self._client.submit(work, self._settings, task, payload, pure=False, retries=0)
+            future = send(work, self._settings, task, payload, large)
         except Exception as error:  # a closed client raises whatever it was doing
             raise EngineFault(f"the cluster takes no work: {type(error).__name__}") from error
-        return DaskJob(future)
+        job = DaskJob(future)
+        self._jobs[str(future.key)] = job
+        return job
 
     def warm(self) -> None:
         """Let every worker load the engine and start its reader, without waiting for them."""
@@ -163,6 +199,7 @@ class Cluster:
         if self._again is not None and self._client.status == "closed":
             with suppress(OSError, TimeoutError):
                 self._client = self._again()
+                self._listen()
 
     def close(self) -> None:
         self._client.close()
@@ -176,32 +213,133 @@ class Cluster:
         self.close()
 
 
-def work(settings: EngineSettings | None, task: str, payload: bytes) -> bytes:
-    """What a Dask worker runs; the parts of a large entry go to all workers that see this one's scratch folder."""
-    return run_with(settings, task, payload, spread=fan_out)
+def is_large(task: str, payload: bytes) -> bool:
+    """Whether a task may take long: a draft, or an entry whose upload is large. Tickets that are none are small."""
+    if task != "score":
+        return True
+    try:
+        return int(json.loads(payload)["bytes"]) > LARGE_BYTES
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
-def fan_out(job: PartJob) -> Runner:
-    """A runner that sends the parts of a large entry to the cluster this worker belongs to."""
-
-    def spread(task: PartTask, parts: int) -> Iterator[Partials]:
-        if parts < FAN_PARTS:
-            yield from inline(task, parts)
-            return
-        packed = job.to_json()
-        with DASK.worker_client(separate_thread=True) as client:
-            near = _neighbours(client)
-            futures = client.map(part, [packed] * parts, range(parts), pure=False, retries=0, priority=1, workers=near)
-            for future in futures:
-                yield {place: dict(states) for place, states in unpack(future.result()).items()}
-
-    return spread
+def work(settings: EngineSettings | None, task: str, payload: bytes, large: bool = False) -> bytes:
+    """What a Dask worker runs."""
+    if not large:
+        return run_with(settings, task, payload, host=Place())
+    with DASK.worker_client(separate_thread=True) as client:
+        machine = Machine(client)
+        try:
+            return run_with(settings, task, payload, host=machine)
+        finally:
+            machine.close()
 
 
-def _neighbours(client: Any) -> list[str]:
-    """The workers on this worker's machine, itself included: those that see its scratch folder."""
-    here = urlsplit(DASK.get_worker().address).hostname
-    return [address for address in client.scheduler_info(n_workers=-1)["workers"] if urlsplit(address).hostname == here]
+class Place:
+    """A host of one thread of a Dask worker: see scoring.hosts.Host."""
+
+    threads = 1
+
+    def __init__(self) -> None:
+        self._worker = DASK.get_worker()
+        self._key = self._worker.get_current_task()
+        self._told = time.monotonic()
+
+    def runner(self, job: PartJob | None) -> Runner:  # noqa: ARG002  the face of a Host
+        return here(1)
+
+    def check(self) -> None:
+        state = self._worker.state.tasks.get(self._key)
+        if state is None or state.state not in RUNNING:
+            raise Stopped("the task was cancelled")
+
+    def tell(self, share: float) -> None:
+        now = time.monotonic()
+        if now >= self._told + TOLD_S:
+            self._told = now
+            self._worker.log_event(TOPIC, {"key": self._key, "share": share})
+
+
+class Machine(Place):
+    """A host of all the workers on this one's machine, for one large entry."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__()
+        self._client = client
+        self._near = neighbours(client, self._worker.address)
+        self._sent: PartJob | None = None
+
+    @property
+    def threads(self) -> int:  # type: ignore[override]
+        return max(1, sum(self._near.values()))
+
+    def runner(self, job: PartJob | None) -> Runner:
+        """The bundles go to the workers of this machine, or to threads of this process where pairing is dear."""
+        alone = here(self.threads)
+
+        def run(task: PartTask, bundles: int) -> Iterable[Partials]:
+            if job is None or job.kind not in PAIRED_ANEW or bundles == 1 or len(self._near) == 1:
+                return alone(task, bundles)
+            return self._spread(job, task, bundles)
+
+        return run
+
+    def _spread(self, job: PartJob, task: PartTask, bundles: int) -> Iterator[Partials]:
+        """Every bundle as a task of its own, few at a time, taken in order."""
+        self._sent = job
+        PLANS.keep(job, task.plan)
+        send = partial(self._client.submit, part, job, task.detail, pure=False, retries=0, priority=BUNDLE)
+        waiting: deque[Any] = deque()
+        numbers = iter(range(bundles))
+        try:
+            while True:
+                for number in numbers:
+                    waiting.append((number, send(number, workers=list(self._near))))
+                    if len(waiting) >= AHEAD * self.threads:
+                        break
+                if not waiting:
+                    return
+                answer = self._result(waiting[0][1])
+                number, _ = waiting.popleft()
+                yield task(number) if answer is None else _partials(answer)
+        finally:
+            self._client.cancel([future for _, future in waiting])
+
+    def close(self) -> None:
+        """Let every worker forget the entry whose bundles it computed; Dask would call a lost one for a long time."""
+        if self._sent is not None:
+            left = self._near.keys() & neighbours(self._client, self._worker.address).keys()
+            self._client.run(forget, self._sent, workers=sorted(left), wait=False, on_error="ignore")
+
+    def _result(self, future: Any) -> bytes | None:
+        """The bytes of a bundle, None when its worker was lost; looks meanwhile whether anybody still wants them."""
+        while True:
+            try:
+                answer: bytes = future.result(timeout=LOOK_S)
+            except TimeoutError:
+                self.check()
+            except Exception as error:  # noqa: BLE001  whatever Dask raises: the bundle is computed here instead
+                self.check()
+                _LOG.warning("a bundle came back without an answer: %s", type(error).__name__)
+                return None
+            else:
+                return answer
+
+
+def _partials(answer: bytes) -> Partials:
+    return {place: dict(states) for place, states in unpack(answer).items()}
+
+
+async def forget(job: PartJob) -> None:
+    """Let this process go of an entry that is scored."""
+    PLANS.forget(job)
+
+
+def neighbours(client: Any, address: str) -> dict[str, int]:
+    """The workers on the machine of ``address``, itself included, which see its scratch folder; threads of each."""
+    here_ = urlsplit(address).hostname
+    found = client.scheduler_info(n_workers=-1)["workers"]
+    return {name: int(about["nthreads"]) for name, about in found.items() if urlsplit(name).hostname == here_}
 
 
 def _environment() -> dict[str, str]:
@@ -213,4 +351,5 @@ def _environment() -> dict[str, str]:
 def _facts(address: str, about: dict[str, Any]) -> WorkerFacts:
     metrics = about.get("metrics", {})
     counts = metrics.get("task_counts", {})
-    return WorkerFacts(address, int(about["nthreads"]), int(metrics.get("memory", 0)), int(counts.get("executing", 0)))
+    busy = sum(int(counts.get(state, 0)) for state in RUNNING)
+    return WorkerFacts(address, int(about["nthreads"]), int(metrics.get("memory", 0)), busy)

@@ -12,11 +12,12 @@ from datasets.errors import EngineFault, Finding, Rejected
 from datasets.release import FaultModel, Inspection, Publication
 
 __all__ = [
-    "JUDGE_ONLY", "DraftTicket", "Edits", "EngineFault", "FaultReport", "FileFacts", "Finding", "FindingModel",
-    "InspectReport", "PublishReport", "Rejected", "ScoreReport", "ScoreTicket", "Scores", "TruthRef",
+    "JUDGE_ONLY", "LARGE_BYTES", "DraftTicket", "Edits", "EngineFault", "FaultReport", "FileFacts", "Finding",
+    "FindingModel", "InspectReport", "PublishReport", "Rejected", "ScoreReport", "ScoreTicket", "Scores", "TruthRef",
 ]  # fmt: skip
 
 
+LARGE_BYTES = 4 << 20  # of an upload: larger ones are read and scored by several threads, and wait behind small ones
 JUDGE_ONLY = "judge-"  # artifacts whose name starts so show truth: for judges, never for experts
 
 

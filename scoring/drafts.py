@@ -12,7 +12,10 @@ from datasets.store import LocalStore
 from datasets.unpack import unpack
 from scoring.contracts import DraftTicket, InspectReport, PublishReport
 from scoring.dryrun import CHECKS, inspect_and_prove
-from scoring.worker import EngineSettings, Spread, open_sealed, room_of
+from scoring.hosts import Host
+from scoring.rooms import room_of
+from scoring.settings import EngineSettings
+from scoring.truths import open_sealed
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def _directory(settings: EngineSettings, ticket: DraftTicket) -> Iterator[Path]:
         yield folder
 
 
-def inspect(settings: EngineSettings, payload: bytes, _spread: Spread) -> InspectReport:
+def inspect(settings: EngineSettings, payload: bytes, _host: Host) -> InspectReport:
     """Every fault of a draft; without any, the dry run's five entries."""
     ticket = DraftTicket.model_validate_json(payload)
     try:
@@ -38,7 +41,7 @@ def inspect(settings: EngineSettings, payload: bytes, _spread: Spread) -> Inspec
         return InspectReport(inspection=Inspection(faults=_models(error)))
 
 
-def publish(settings: EngineSettings, payload: bytes, _spread: Spread) -> PublishReport:
+def publish(settings: EngineSettings, payload: bytes, _host: Host) -> PublishReport:
     """Publish a draft: release and sealed truth into the store; all faults instead when there are any."""
     ticket = DraftTicket.model_validate_json(payload)
     if not settings.recipient:

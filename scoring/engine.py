@@ -5,26 +5,30 @@ merged in the order of the plan, blocks in the order of their keys. Neither orde
 threads and a cluster give identical numbers.
 """
 
+import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
 
-from datasets.blocks import PRIVATE, PUBLIC, SIDES, Side
+from datasets.blocks import ALL, PRIVATE, PUBLIC, SIDES, Side
 from datasets.canonical import Canonical
 from datasets.spec import Spec
+from datasets.threads import each
 from scoring.contracts import MetricValues, Scores
 from scoring.kinds import KINDS
 from scoring.kinds.pairing import Pairing, TruthSet
 from scoring.metrics.registry import METRICS, families
 from scoring.rules import sample_type
-from scoring.state import Family, Options, State
-from scoring.statistics import BlockKey, BlockStates, States
+from scoring.state import FINE, BlockKey, Family, Options, Refined, State, Study, Which
+from scoring.statistics import BlockStates, States
 
+Measured = dict[str, tuple[float, float]]  # value and bound by metric
 Partials = dict[BlockKey, dict[str, State]]
-PartTask = Callable[[int], Partials]
-Runner = Callable[[PartTask, int], Iterable[Partials]]
+BUNDLES = 64  # tasks a pass is cut into at most
+FEW_BUNDLES = 16  # where each brings many cells along
+SMALL = 1 << 17  # rows whose order is simply sorted
+GATHERED = 16  # states of one place joined at a time
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Plan:
     pairing: Pairing
     families: Mapping[str, Family]
     options: Options
+    metrics: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: Spec, truth: TruthSet, prediction: Canonical) -> "Plan":
@@ -43,27 +48,86 @@ class Plan:
             Rejected: the prediction does not cover the truth one to one.
         """
         pairing = KINDS[spec.challenge.kind].pair(prediction, truth, spec)
-        return cls(pairing, families(sample_type(spec), spec.scoring.metrics), spec.scoring.options)
+        metrics = tuple(spec.scoring.metrics)
+        return cls(pairing, families(sample_type(spec), metrics), spec.scoring.options, metrics)
 
-    def partials(self, part: int) -> Partials:
-        """The states of one part, by (block key, side) and family."""
-        found: Partials = {}
-        for key, side, sample in self.pairing.samples(part):
-            states = {name: family.partial(sample, self.options) for name, family in self.families.items()}
-            found[key, side] = states if (key, side) not in found else self._joined([found[key, side], states])
+    @property
+    def bundles(self) -> int:
+        """How many tasks a pass is cut into; depends on the data alone."""
+        return min(self.pairing.parts, FEW_BUNDLES if self.refined else BUNDLES)
+
+    def parts(self, bundle: int) -> range:
+        """The consecutive parts that one task reads."""
+        first, last = (self.pairing.parts * number // self.bundles for number in (bundle, bundle + 1))
+        return range(first, last)
+
+    @property
+    def refined(self) -> dict[str, Refined]:
+        """The families that read this data several times; none when it is small enough to be sorted."""
+        if self.pairing.rows <= SMALL:
+            return {}
+        return {name: family for name, family in self.families.items() if isinstance(family, Refined)}
+
+    def partials(self, bundle: int, detail: bytes = b"") -> Partials:
+        """The states of one bundle of parts, by (block key, side) and family; ``detail`` as in PartTask."""
+        asked = unpack_details(detail)
+        collectors = {
+            name: family.collector(asked.get(name, b""), self.pairing.rows)
+            for name, family in self.refined.items()
+            if name in asked or not detail
+        }
+        plain = {} if detail else {name: self.families[name] for name in self.families if name not in collectors}
+        joined = Joined(plain)
+        for part in self.parts(bundle):
+            for key, side, sample in self.pairing.samples(part):
+                joined.add((key, side), {name: family.partial(sample, self.options) for name, family in plain.items()})
+                for collector in collectors.values():
+                    collector.add((key, side), sample)
+        found = joined.states()
+        for name, collector in collectors.items():
+            for place, state in collector.states().items():
+                found.setdefault(place, {})[name] = state
         return found
 
-    def _joined(self, states: list[dict[str, State]]) -> dict[str, State]:
-        return {name: family.merge([state[name] for state in states]) for name, family in self.families.items()}
 
-    def merge(self, parts: Iterable[Partials]) -> BlockStates:
-        """The states of every (block, side), by key and side; ``parts`` in the order of the plan."""
-        gathered: dict[BlockKey, list[dict[str, State]]] = {}
-        for partials in parts:
-            for place, states in partials.items():
-                gathered.setdefault(place, []).append(states)
-        ordered = sorted(gathered, key=lambda place: (place[0], SIDES.index(place[1])))
-        return {place: self._joined(gathered[place]) for place in ordered}
+@dataclass(frozen=True)
+class PartTask:
+    """One pass over the data, bundle by bundle. ``detail`` says what the pass is about; b"" is the first pass."""
+
+    plan: Plan
+    detail: bytes = b""
+
+    def __call__(self, number: int) -> Partials:
+        return self.plan.partials(number, self.detail)
+
+
+Runner = Callable[[PartTask, int], Iterable[Partials]]
+
+
+class Joined:
+    """States by place and family, joined in the order they come, a few at a time so that none are piled up."""
+
+    def __init__(self, families_: Mapping[str, Family]) -> None:
+        self._families = families_
+        self._waiting: dict[BlockKey, dict[str, list[State]]] = {}
+
+    def add(self, place: BlockKey, states: States) -> None:
+        """Take the states of some families at a place."""
+        here = self._waiting.setdefault(place, {})
+        for name, state in states.items():
+            waiting = here.setdefault(name, [])
+            waiting.append(state)
+            if len(waiting) == GATHERED:
+                here[name] = [self._families[name].merge(waiting)]
+
+    def states(self) -> Partials:
+        """What was added, joined; places by key and side."""
+        ordered = sorted(self._waiting, key=lambda at: (at[0], SIDES.index(at[1])))
+        return {place: self._at(place) for place in ordered}
+
+    def _at(self, place: BlockKey) -> dict[str, State]:
+        here = self._waiting[place]
+        return {name: family.merge(here[name]) for name, family in self._families.items() if name in here}
 
 
 @dataclass(frozen=True)
@@ -76,71 +140,146 @@ class Outcome:
     bounds: dict[str, float]
 
 
-def inline(task: PartTask, parts: int) -> Iterator[Partials]:
-    """One part after the other, in this thread."""
-    return map(task, range(parts))
+def inline(task: PartTask, bundles: int) -> Iterator[Partials]:
+    """One bundle after the other, in this thread."""
+    return map(task, range(bundles))
 
 
 def threads(count: int) -> Runner:
-    """A runner with ``count`` threads of this process."""
+    """A runner with ``count`` threads of this process; few bundles are under way at once."""
 
-    def run(task: PartTask, parts: int) -> Iterator[Partials]:
-        with ThreadPoolExecutor(count) as pool:
-            yield from pool.map(task, range(parts))
+    def run(task: PartTask, bundles: int) -> Iterator[Partials]:
+        return each(task, range(bundles), threads=count)
 
     return run
 
 
 def score(spec: Spec, truth: TruthSet, prediction: Canonical, *, run: Runner = inline) -> Outcome:
-    """Score a prediction with every metric of the challenge, in one pass.
+    """Score a prediction with every metric of the challenge: in one pass, or several where order matters.
 
     Raises:
         Rejected: the prediction does not cover the truth one to one.
     """
-    plan = Plan.of(spec, truth, prediction)
-    return conclude(spec, plan, plan.merge(run(plan.partials, plan.pairing.parts)))
+    return carry_out(spec, Plan.of(spec, truth, prediction), run=run)
 
 
-def conclude(spec: Spec, plan: Plan, states: BlockStates) -> Outcome:
+def carry_out(spec: Spec, plan: Plan, *, run: Runner = inline) -> Outcome:
+    """Score an aligned pair."""
+    pairing = plan.pairing
+    studies = {
+        name: family.study(plan.metrics, plan.options, rows=pairing.rows, blocks=pairing.blocks)
+        for name, family in plan.refined.items()
+    }
+    joined, detail = Joined(plan.families), b""
+    asked: dict[str, bytes] = {}
+    while True:
+        for partials in run(PartTask(plan, detail), plan.bundles):
+            _take(partials, joined, studies)
+        details = {name: study.next() for name, study in studies.items() if not detail or name in asked}
+        asked = {name: about for name, about in details.items() if about is not None}
+        if not asked:
+            break
+        detail = pack_details(asked)
+    only = next((key for key, _ in joined.states()), ALL) if pairing.blocks == 1 else ALL
+    for name, study in studies.items():
+        for side, state in study.blocks().items():
+            joined.add((only, side), {name: state})
+    return conclude(spec, plan, joined.states(), studies)
+
+
+def _take(partials: Partials, joined: Joined, studies: Mapping[str, Study]) -> None:
+    for place, states in partials.items():
+        if place[0] == FINE:
+            for name, state in states.items():
+                studies[name].take(place[1], state)
+        else:
+            joined.add(place, states)
+
+
+def conclude(spec: Spec, plan: Plan, states: Mapping[BlockKey, States], studies: Mapping[str, Study]) -> Outcome:
     """Fold block states into metric values over all blocks, the public and the private ones."""
-    values = partial(_values, spec, plan.families)
-    overall = [state for _, state in states.items()]
-    public, private = (_on_side(states, side) for side in (PUBLIC, PRIVATE))
-    scores = Scores(overall=values(overall), public=values(public), private=values(private))
-    return Outcome(scores, plan.pairing.blocks, states, _bounds(spec, plan.families, overall))
+    groups: dict[Which, list[States]] = {
+        "overall": list(states.values()),
+        "public": _on_side(states, PUBLIC),
+        "private": _on_side(states, PRIVATE),
+    }
+    found: dict[Which, Measured] = {
+        which: _measured(spec, plan.families, own, studies, which) for which, own in groups.items()
+    }
+    values: dict[Which, MetricValues] = {
+        which: {name: _finite(value) for name, (value, _) in own.items()} for which, own in found.items()
+    }
+    bounds = {name: bound for name, (_, bound) in found["overall"].items() if bound > 0 and math.isfinite(bound)}
+    return Outcome(
+        Scores(overall=values["overall"], public=values["public"], private=values["private"]),
+        plan.pairing.blocks,
+        dict(states),
+        bounds,
+    )
 
 
 def by_block(spec: Spec, outcome: Outcome) -> list[tuple[BlockKey, MetricValues]]:
     """Every metric in every block, for those who may see both sides."""
     needed = families(sample_type(spec), spec.scoring.metrics)
-    return [(place, _values(spec, needed, [states])) for place, states in outcome.block_states.items()]
+    rows = ((place, _measured(spec, needed, [states], {}, "overall")) for place, states in outcome.block_states.items())
+    return [(place, {name: _finite(value) for name, (value, _) in found.items()}) for place, found in rows]
 
 
-def _on_side(states: BlockStates, side: Side) -> list[States]:
-    return [state for (_, own), state in states.items() if own == side]
-
-
-def _merged(families_: Mapping[str, Family], states: list[States]) -> dict[str, State]:
-    return {name: family.merge([state[name] for state in states]) for name, family in families_.items()}
-
-
-def _values(spec: Spec, families_: Mapping[str, Family], states: list[States]) -> MetricValues:
-    """One number per metric; None without blocks or where the metric is undefined."""
-    if not states:
-        return dict.fromkeys(spec.scoring.metrics)
-    merged, sample, options = _merged(families_, states), sample_type(spec), spec.scoring.options
-    found: MetricValues = {}
-    for name in spec.scoring.metrics:
-        metric = METRICS[sample, name]
-        value = float(metric.finish(merged[metric.family.name], options))
-        found[name] = value if math.isfinite(value) else None
+def block_bounds(spec: Spec, outcome: Outcome) -> dict[BlockKey, dict[str, float]]:
+    """The certified error of every value of by_block that is not exact."""
+    needed = families(sample_type(spec), spec.scoring.metrics)
+    found = {}
+    for place, states in outcome.block_states.items():
+        own = _measured(spec, needed, [states], {}, "overall")
+        found[place] = {name: bound for name, (_, bound) in own.items() if bound > 0 and math.isfinite(bound)}
     return found
 
 
-def _bounds(spec: Spec, families_: Mapping[str, Family], states: list[States]) -> dict[str, float]:
+def _on_side(states: Mapping[BlockKey, States], side: Side) -> list[States]:
+    return [state for (_, own), state in states.items() if own == side]
+
+
+def _measured(
+    spec: Spec, families_: Mapping[str, Family], states: Sequence[States], studies: Mapping[str, Study], which: Which
+) -> Measured:
+    """Value and bound of every metric; nan without blocks or where the metric is undefined."""
     if not states:
+        return dict.fromkeys(spec.scoring.metrics, (math.nan, 0.0))
+    sample, options = sample_type(spec), spec.scoring.options
+    merged = {
+        name: family.merge([state[name] for state in states if name in state])
+        for name, family in families_.items()
+        if name not in studies
+    }
+    found = {}
+    for name in spec.scoring.metrics:
+        metric = METRICS[sample, name]
+        if metric.family.name in studies:
+            found[name] = studies[metric.family.name].value(name, which)
+        else:
+            state = merged[metric.family.name]
+            found[name] = float(metric.finish(state, options)), float(metric.bound(state, options))
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def pack_details(details: Mapping[str, bytes]) -> bytes:
+    """What a pass is about, family by family, in one piece."""
+    index = json.dumps({name: len(about) for name, about in details.items()}).encode()
+    return b"".join([index, b"\n", *details.values()])
+
+
+@lru_cache(maxsize=2)
+def unpack_details(detail: bytes) -> Mapping[str, bytes]:
+    """The inverse of pack_details; b"" holds nothing."""
+    if not detail:
         return {}
-    merged, sample, options = _merged(families_, states), sample_type(spec), spec.scoring.options
-    metrics = {name: METRICS[sample, name] for name in spec.scoring.metrics}
-    bounds = {name: float(metric.bound(merged[metric.family.name], options)) for name, metric in metrics.items()}
-    return {name: bound for name, bound in bounds.items() if bound > 0 and math.isfinite(bound)}
+    index, _, rest = detail.partition(b"\n")
+    found, start = {}, 0
+    for name, size in json.loads(index).items():
+        found[name] = rest[start : start + size]
+        start += size
+    return found

@@ -11,12 +11,15 @@ from datasets.errors import Finding, Rejected
 from datasets.expect import Expectation
 from datasets.intake import intake, remains
 from datasets.spec import Spec
+from datasets.threads import using
 from scoring.contracts import FileFacts, FindingModel, ScoreReport
-from scoring.engine import Outcome, Runner, inline, score
+from scoring.engine import Outcome, score
+from scoring.hosts import Alone, Host, PartJob, attended
 from scoring.kinds import KINDS
 from scoring.kinds.pairing import TruthSet
 from scoring.receipts import METRIC_VERSION, environment, spec_digest
 
+ALONE: Host = Alone()
 MAX_FINDINGS = 200
 COVERAGE = frozenset(("missing-id", "extra-id", "missing-cells"))  # found even in a file intake refuses
 MAX_TEXT = 500  # characters of a finding's message or hint
@@ -55,7 +58,7 @@ def template_of(truth: TruthSet) -> Canonical:
     return truth.truth if truth.grid is None else truth.grid
 
 
-def read_entry(upload: Upload, spec: Spec, template: Canonical, out: Path) -> Canonical:
+def read_entry(upload: Upload, spec: Spec, template: Canonical, out: Path, host: Host) -> Canonical:
     """The canonical form of an uploaded file, checked for shape against ``template``.
 
     Raises:
@@ -64,7 +67,9 @@ def read_entry(upload: Upload, spec: Spec, template: Canonical, out: Path) -> Ca
     """
     expect = Expectation.tight(spec, template, "entry")
     try:
-        return intake(upload.path, format=upload.format, expect=expect, out=out)
+        return intake(
+            upload.path, format=upload.format, expect=expect, out=out, threads=host.threads, attend=host.check
+        )
     except Rejected as refused:
         rest = remains(out, expect)
         if rest is None:
@@ -74,19 +79,29 @@ def read_entry(upload: Upload, spec: Spec, template: Canonical, out: Path) -> Ca
 
 
 def evaluate(
-    upload: Upload, spec: Spec, truth: TruthSet, *, out: Path, truth_digest: str | None = None, run: Runner = inline
+    upload: Upload,
+    spec: Spec,
+    truth: TruthSet,
+    *,
+    out: Path,
+    truth_digest: str | None = None,
+    host: Host = ALONE,
+    job: PartJob | None = None,
 ) -> Evaluation:
     """Score an uploaded file. A file that cannot be scored gives a report of status ``rejected``.
 
-    ``out`` is where its canonical form is written.
+    ``out`` is where its canonical form is written; ``job`` lets other processes of ``host`` compute bundles.
 
     Raises:
         EngineFault: the platform failed, not the entry.
+        Stopped: nobody wants the answer any more.
     """
     watch = Stopwatch()
     try:
-        prediction = read_entry(upload, spec, template_of(truth), out)
-        outcome = score(spec, truth, prediction, run=run)
+        prediction = read_entry(upload, spec, template_of(truth), out, host)
+        host.tell(0.0)
+        with using(host.threads):
+            outcome = score(spec, truth, prediction, run=attended(host.runner(job), host))
     except Rejected as refused:
         return Evaluation(report(upload.facts, spec, watch, truth_digest=truth_digest, findings=refused.findings))
     made = report(upload.facts, spec, watch, truth_digest=truth_digest, outcome=outcome)
@@ -96,7 +111,7 @@ def evaluate(
 def check_entry(upload: Upload, spec: Spec, template: Canonical, *, out: Path) -> list[Finding]:
     """Every finding of a file that can be made without the truth; ``template`` is the sample or the grid."""
     try:
-        prediction = read_entry(upload, spec, template, out)
+        prediction = read_entry(upload, spec, template, out, ALONE)
     except Rejected as refused:
         return list(refused.findings)
     return KINDS[spec.challenge.kind].check(prediction, template, spec)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from scoring.worker import EngineSettings, run_with
+from scoring.settings import EngineSettings
+from scoring.worker import run_with
 
 Done = Callable[["Job"], None]
 
@@ -24,7 +25,11 @@ class Job(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Stop caring; a task that has not started never will."""
+        """Stop caring: a task that has not started never will, and a running one ends within about a second."""
+        ...
+
+    def progress(self) -> float | None:
+        """The share of the scoring that is done, from 0 to 1; None before it begins and for short tasks."""
         ...
 
     def add_done_callback(self, call: Done) -> None:
@@ -66,6 +71,9 @@ class Answered:
 
     def cancel(self) -> None:
         """Nothing is left to stop."""
+
+    def progress(self) -> float | None:
+        return None
 
     def add_done_callback(self, call: Done) -> None:
         call(self)

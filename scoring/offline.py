@@ -12,11 +12,12 @@ from datasets.expect import Expectation, Role
 from datasets.intake import intake
 from datasets.sandbox import shared
 from datasets.spec import TOML, Spec, format_of, load_spec, parse_spec, sample_file
+from datasets.threads import cores
 from scoring.contracts import FileFacts, FindingModel, ScoreReport
 from scoring.entry import Stopwatch, Upload, check_entry, evaluate, report, tree_peak_mib, wire
 from scoring.kinds.pairing import TruthSet
 from scoring.rules import check_metrics
-from scoring.worker import package_digest
+from scoring.truths import package_digest
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _read(path: Path, spec: Spec, role: Role, out: Path, template: Canonical | N
     if form is None:
         raise SpecError([Fault(path.name, "", f"is no file of {expect.kind} data.", "Mend its name or its format.")])
     try:
-        return intake(path, format=form, expect=expect, out=out)
+        return intake(path, format=form, expect=expect, out=out, threads=cores())
     except Rejected as refused:
         faults = [Fault(path.name, "", f"{f.code}: {f.message}", f.hint or "Mend the file.") for f in refused.findings]
         raise SpecError(faults) from refused

@@ -21,11 +21,12 @@ from scoring.contracts import JUDGE_ONLY
 from scoring.engine import Outcome, by_block
 from scoring.kinds import grid, points, polygons, raster, table
 from scoring.kinds.columns import rows_text
-from scoring.kinds.pairing import TruthSet
+from scoring.kinds.pairing import TruthSet, spread
 from scoring.samples import Classes, Numbers, Probabilities
 
 MAX_BLOCKS = 5_000
 WORST = 200  # rows in the table of residuals
+PIECE = 1 << 20  # rows looked through at a time
 HORIZONTAL = {"lon": "lat", "longitude": "latitude", "x": "y", "easting": "northing"}
 Drawn = dict[str, bytes]
 
@@ -113,21 +114,36 @@ def _as_raster(layer: Array, x: Array, y: Array, name: str) -> Canonical | None:
 
 def _residuals(spec: Spec, truth: TruthSet, prediction: Canonical) -> dict[str, Any]:
     """The rows that are furthest off, with their block."""
-    aligned = table.align(prediction, truth.truth, spec)
-    sample = aligned.cut(np.arange(len(aligned.rows)))
-    off = _distance(sample)
-    worst = np.argsort(-off, kind="stable")[:WORST]
+    aligned = table.align(prediction, truth, spec)
+    worst, off = _worst(aligned)
+    sample = aligned.cut(worst)
     classes = table.classes_of(prediction, truth.truth, spec) if isinstance(sample, Classes) else ()
     rows = [
         {
             "id": name,
             "block": aligned.placed.keys[aligned.placed.codes[row]],
-            **_values_of(sample, row, classes),
-            "off": float(off[row]),
+            **_values_of(sample, place, classes),
+            "off": float(off[place]),
         }
-        for name, row in zip(rows_text(table.ids(truth.truth, spec), worst), worst.tolist(), strict=True)
+        for place, (name, row) in enumerate(
+            zip(rows_text(table.ids(truth.truth, spec), worst), worst.tolist(), strict=True)
+        )
     ]
     return {"id": list(spec.truth.id or ()), "rows": rows}
+
+
+def _worst(aligned: table.Aligned) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The rows that are furthest off and how far, the worst first, rows that are off alike in their order."""
+    rows, off = np.zeros(0, dtype=np.int64), np.zeros(0)
+    for start, stop in spread(len(aligned.rows), PIECE):
+        here = _distance(aligned.cut(slice(start, stop)))
+        least = -np.inf if len(here) <= WORST else np.partition(here, -WORST)[-WORST]
+        above, level = np.flatnonzero(here > least), np.flatnonzero(here == least)
+        found = np.sort(np.concatenate([above, level[: WORST - len(above)]]))
+        rows, off = np.concatenate([rows, start + found]), np.concatenate([off, here[found]])
+        order = np.argsort(-off, kind="stable")[:WORST]
+        rows, off = rows[order], off[order]
+    return rows, off
 
 
 def _distance(sample: Numbers | Classes | Probabilities) -> npt.NDArray[np.float64]:
@@ -169,7 +185,7 @@ def _point_hits(spec: Spec, truth: TruthSet, prediction: Canonical) -> Iterator[
 
 
 def _polygon_hits(spec: Spec, truth: TruthSet, prediction: Canonical) -> Iterator[Feature]:
-    found = polygons.match(prediction, truth.truth, spec)
+    found = polygons.match(prediction, truth.truth, spec, truth.prepared)
     to_degrees = _degrees(truth.truth)
     for place, shape in enumerate(polygons.geometries(prediction)[:MAX_FEATURES]):
         about = {"what": "footprint", "hit": bool(found.hit[place, 0]), "iou": round(float(found.iou[place]), 4)}

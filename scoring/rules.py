@@ -22,6 +22,7 @@ __all__ = [
     "better",
     "card_for",
     "cards_of",
+    "category_owner",
     "check_metrics",
     "option",
     "render",
@@ -29,7 +30,10 @@ __all__ = [
 ]
 
 CLASS_METRICS = frozenset(name for sample, name in CARDS if sample == "classes")
-NEEDS_VALUE = frozenset({"captured_value", "captured_value_at_k"})
+NEEDS_REACH = frozenset({"reach_at_k", "reached_value_at_k", "discovery_auc"})
+NEEDS_VALUE = frozenset({"captured_value", "captured_value_at_k", "reached_value_at_k", "discovery_auc"})
+CATEGORICAL = ("rps", "rpss")
+NEEDS_ONE_CLASS = frozenset({"f1", "iou"})
 NEEDS_UNIT_INTERVAL = frozenset({"log_loss", "brier", "ece"})
 
 
@@ -76,6 +80,11 @@ def option(options: Mapping[str, Mapping[str, Any]], metric: str, name: str) -> 
     return options.get(metric, {}).get(name, default)
 
 
+def category_owner(options: Mapping[str, Mapping[str, Any]]) -> str:
+    """The metric under whose name the categories of both rps and rpss are given."""
+    return "rps" if options.get("rps") else "rpss"
+
+
 def better(card: MetricCard, a: float | None, b: float | None) -> bool:
     """Whether score ``a`` is strictly better than ``b``. A missing or non-finite score never is."""
     if a is None or not math.isfinite(a):
@@ -99,6 +108,7 @@ def check_metrics(spec: Spec) -> list[Fault]:
         faults += [Fault(TOML, f"scoring.options.{name}", "belongs to no metric of the list.", remedy)]
     for name in dict.fromkeys(names):
         faults.extend(_option_faults(spec, known[name]) if name in known else ())
+    faults += _category_faults(spec, [name for name in CATEGORICAL if name in names and name in known])
     return faults
 
 
@@ -111,6 +121,9 @@ def _name_faults(spec: Spec, known: Sequence[str]) -> Iterator[Fault]:
             message = f"{name} needs probabilities, but the submission's meaning is {spec.submission.meaning}."
             remedy = 'Write meaning = "probability", or use roc_auc or capture_auc.'
             yield Fault(TOML, "scoring.metrics", message, remedy)
+        elif name in NEEDS_ONE_CLASS and len(spec.submission.probabilities or ()) > 1:
+            remedy = "Use f1_macro, or give the probability of one class alone."
+            yield Fault(TOML, "scoring.metrics", f"{name} is of one class; the submission has several.", remedy)
         elif name in NEEDS_VALUE and spec.truth.value is None:
             yield Fault(
                 TOML, "truth.value", f"is missing; {name} needs it.", "Name the column of the true points' values."
@@ -151,6 +164,21 @@ def _option_faults(spec: Spec, card: MetricCard) -> Iterator[Fault]:
             yield Fault(TOML, key, "is missing.", f"Add it: {o.meaning}.")
 
 
+def _category_faults(spec: Spec, names: Sequence[str]) -> Iterator[Fault]:
+    """rps and rpss need thresholds or edges, once for both."""
+    given = {name: dict(spec.scoring.options[name]) for name in names if spec.scoring.options.get(name)}
+    if names and not given:
+        remedy = "Add thresholds (numbers, the same everywhere) or edges (a variable of the truth file)."
+        yield Fault(TOML, f"scoring.options.{names[-1]}.thresholds", "is missing.", remedy)
+    for name, options in given.items():
+        if {"thresholds", "edges"} <= options.keys():
+            message = "cannot be given together with thresholds."
+            yield Fault(TOML, f"scoring.options.{name}.edges", message, "Keep one of the two.")
+    if len(given) > 1 and given["rps"] != given["rpss"]:
+        message = "differs from that of rpss; both are scored by the same categories."
+        yield Fault(TOML, "scoring.options.rps", message, "Give it under one of the two names.")
+
+
 def _wrong_value(o: OptionCard, value: Any, spec: Spec) -> str:
     """What is wrong with an option's value; empty when nothing is."""
     if o.type == "choice":
@@ -159,6 +187,8 @@ def _wrong_value(o: OptionCard, value: Any, spec: Spec) -> str:
         names = [value] if isinstance(value, str) else value
         fine = isinstance(names, list | tuple) and bool(names) and all(isinstance(name, str) for name in names)
         return "" if fine else "must be the name of a dimension, or a list of names."
+    if o.type == "variable":
+        return "" if isinstance(value, str) and value else "must be the name of a variable."
     if o.type == "numbers":
         fine = isinstance(value, list | tuple) and bool(value) and all(map(_is_number, value))
         return "" if fine and all(a < b for a, b in itertools.pairwise(value)) else "must be a list of rising numbers."

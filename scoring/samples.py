@@ -58,12 +58,28 @@ class Ensemble:
 
     ``group`` (n,), integers: rows of the same number make one vector for the energy score, e.g. the horizons of one
     location and date. A vector must lie inside one block. None: every row is a vector of its own.
+    ``edges`` (n, K − 1): the rising edges between the categories of each row; None: the challenge's thresholds.
+    Metrics are fastest where the members of ``x`` lie apart and its rows side by side: where ``x.T`` is C-contiguous.
     """
 
     y: Array
     x: Array
     w: Array | None = None
     group: Array | None = None
+    edges: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """When the true points of one block first came within reach of a target; not one to one.
+
+    ``first`` (m,): rank in the whole submission, from 1, of the first target within the radius; 0 without one.
+    ``value`` (m,) of the points; None counts each as 1. ``targets``: how many the whole submission has.
+    """
+
+    first: Array
+    value: Array | None
+    targets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,9 @@ class Matches:
     ``value`` of the truth taken, ``distance`` to it in CRS units, ``iou`` with it.
     ``n_truth``: truth features of the block (sum of their weights). ``value_total``: sum of all their values.
     ``w`` (n,): weights of the candidates. A candidate that hits belongs to the block of the truth it takes.
+    Only hits read the ranks before them, so a kind may give the misses of a block between two successive hits of the
+    whole submission as one candidate, with their number as its weight and a rank between those hits.
+    ``reach``: for the metrics of first reach, where a challenge asks for one.
     """
 
     rank: Array
@@ -87,6 +106,7 @@ class Matches:
     iou: Array | None = None
     w: Array | None = None
     value_total: float = 0.0
+    reach: Reach | None = None
 
 
 Sample = Numbers | Classes | Probabilities | Ensemble | Matches

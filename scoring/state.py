@@ -9,14 +9,17 @@ states in the same order give the same bits. Families are stateless and can be s
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from datasets.blocks import Side
 from scoring.samples import Array, Sample
 
+BlockKey = tuple[str, Side]
+FINE = "\0fine"  # where the fine cells of a side stand among the states of blocks
 State = dict[str, npt.NDArray[Any]]
 Options = Mapping[str, Mapping[str, Any]]  # by metric name: spec.scoring.options
 Counts = Sequence[int] | npt.NDArray[np.integer]
@@ -54,8 +57,61 @@ class Family(Protocol):
 class Resampled(Protocol):
     """A family that can merge the same states with many counts faster than from the start each time."""
 
-    def resampler(self, states: Sequence[State]) -> Callable[[Counts], State]:
-        """``merge(states, counts)`` as a function of the counts."""
+    def resampler(self, states: Sequence[State]) -> "Resampler":
+        """``merge(states, counts)`` as a function of many counts; sums may be rounded differently."""
+        ...
+
+
+Resampler = Callable[[npt.NDArray[np.integer]], Iterator[State]]  # counts (replicates, states), a state for each row
+
+
+class Collector(Protocol):
+    """Counts the samples of one bundle during one pass over large data."""
+
+    def add(self, place: BlockKey, sample: Any) -> None: ...
+
+    def states(self) -> dict[BlockKey, State]:
+        """What was counted: per (FINE, side) for the values, and per (block, side) in a pass that counts blocks."""
+        ...
+
+
+Which = Literal["overall", "public", "private"]
+
+
+class Study(Protocol):
+    """What is known of large data between its passes."""
+
+    def take(self, side: Side, state: State) -> None:
+        """Add the fine state of a bundle; bundles come in the order of the plan."""
+        ...
+
+    def next(self) -> bytes | None:
+        """End a pass: what another one would be about; None when the values are as exact as they will become."""
+        ...
+
+    def value(self, name: str, which: Which, /) -> tuple[float, float]:
+        """A metric's value and the certified bound of its error; nan and 0 where it is undefined."""
+        ...
+
+    def blocks(self) -> dict[Side, State]:
+        """The block state of each side where no pass counted blocks, because the data is a single block."""
+        ...
+
+
+@runtime_checkable
+class Refined(Protocol):
+    """A family that reads large data several times, each time in finer cells where it matters.
+
+    Small data goes through ``partial`` as with any family. Of large data, block states are coarse but certified, and
+    the values over all blocks come from a study. A pass with the detail b"" is the first.
+    """
+
+    def collector(self, detail: bytes, rows: int) -> Collector:
+        """For one bundle of data of about ``rows`` rows in all."""
+        ...
+
+    def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Study:
+        """Of the metrics ``names``; the data has ``rows`` rows in ``blocks`` blocks."""
         ...
 
 
@@ -101,3 +157,21 @@ class Additive:
         shape = chosen[0]["sums"].shape
         rows = np.stack([state["sums"].ravel() for state in chosen]) * times[:, None]
         return {"sums": exact_sum(rows).reshape(shape)}
+
+    def resampler(self, states: Sequence[State]) -> Resampler:
+        full = [state["sums"] for state in states if state["sums"].size]
+        if not full:
+            return lambda counts: (self.zero() for _ in counts)
+        rows = np.stack([(s["sums"] if s["sums"].size else np.zeros(full[0].shape)).ravel() for s in states])
+        some = np.array([state["sums"].size > 0 for state in states])
+
+        def resample(counts: npt.NDArray[np.integer]) -> Iterator[State]:
+            with np.errstate(over="ignore", invalid="ignore"):
+                sums = np.asarray(counts, dtype=np.float64) @ rows
+            empty = [not bool(own.any()) for own in counts[:, some] > 0]
+            return (
+                self.zero() if none else {"sums": own.reshape(full[0].shape)}
+                for own, none in zip(sums, empty, strict=True)
+            )
+
+        return resample

@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from datasets.blocks import Side
 from datasets.errors import IntegrityError
-from scoring.state import State
+from scoring.state import BlockKey, State
 
-BlockKey = tuple[str, Side]
 States = Mapping[str, State]
 BlockStates = dict[BlockKey, States]
 

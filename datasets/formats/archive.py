@@ -1,11 +1,16 @@
 """A zip archive read in memory, never unpacked to disk; names, sizes and framing are checked first."""
 
+import os
 import stat
+import struct
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import deflate
 
 from datasets.errors import Rejected
 from datasets.findings import reject
@@ -15,6 +20,7 @@ FREE_SIZE = 64 << 20
 MAX_RATIO = 50
 MAX_COPIES = 4
 REWRITTEN = frozenset((".zgroup", ".zattrs", ".zarray", ".zmetadata", "zarr.json"))
+_LOCAL = struct.Struct("<4s5H3I2H")  # local file header: APPNOTE.TXT of PKWARE, 4.3.7
 _HINT = "Write it with zarr's ZipStore, or zip the folder's content with deflate or without compression."
 
 
@@ -29,8 +35,8 @@ def open_archive(path: Path) -> Iterator["Archive"]:
         if source.read(4) != b"PK\x03\x04":
             raise reject("wrong-format", "The file is not a zip archive.", hint=_HINT)
     try:
-        with zipfile.ZipFile(path) as file:
-            yield Archive(file, path.stat().st_size)
+        with path.open("rb") as plain, zipfile.ZipFile(path) as file:
+            yield Archive(file, path.stat().st_size, plain.fileno())
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -46,8 +52,9 @@ def open_archive(path: Path) -> Iterator["Archive"]:
 class Archive:
     """Entries by name, read up to a limit."""
 
-    def __init__(self, file: zipfile.ZipFile, size: int) -> None:
-        self._file = file
+    def __init__(self, file: zipfile.ZipFile, size: int, plain: int) -> None:
+        self._file, self._plain = file, plain
+        self._lock = threading.Lock()
         entries = file.infolist()
         if len(entries) > MAX_ENTRIES:
             raise reject(
@@ -95,6 +102,33 @@ class Archive:
             Rejected: one is longer than ``limit``.
         """
         return [self._bytes(name, entry, limit) for entry in self._entries.get(name, [])]
+
+    def stored(self, name: str, limit: int) -> bytes:
+        """The bytes of an entry, from any thread: without a lock where they lie in the archive as they are.
+
+        Raises:
+            Rejected: it is longer than ``limit``.
+        """
+        entries = self._entries.get(name, [])
+        data = self._plainly(entries[0], limit) if len(entries) == 1 else None
+        if data is not None:
+            return data
+        with self._lock:
+            return self.read(name, limit) or b""
+
+    def _plainly(self, entry: zipfile.ZipInfo, limit: int) -> bytes | None:
+        """An uncompressed entry with an ordinary header and the right checksum; None leaves it to ``read``."""
+        if entry.compress_type != zipfile.ZIP_STORED or not entry.compress_size == entry.file_size <= limit:
+            return None
+        name = entry.orig_filename.encode("utf-8" if entry.flag_bits & 0x800 else "cp437", "replace")
+        head = os.pread(self._plain, _LOCAL.size + len(name), entry.header_offset)
+        if len(head) != _LOCAL.size + len(name) or head[_LOCAL.size :] != name:
+            return None
+        mark, _, flags, method, *_, long, extra = _LOCAL.unpack_from(head)
+        if mark != b"PK\x03\x04" or flags & ~0x808 or method != zipfile.ZIP_STORED or long != len(name):
+            return None
+        data = os.pread(self._plain, entry.file_size, entry.header_offset + len(head) + extra)
+        return data if len(data) == entry.file_size and deflate.crc32(data) == entry.CRC else None
 
     def _bytes(self, name: str, entry: zipfile.ZipInfo, limit: int) -> bytes:
         if entry.file_size > limit:

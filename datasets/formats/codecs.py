@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numcodecs import blosc
+from numcodecs import blosc, zstd
 
+from datasets.canonical import Array
 from datasets.findings import reject
 from datasets.formats.columns import TEXT_LIMIT
 
@@ -30,6 +31,32 @@ def unpack(codec: str, data: bytes, size: int) -> bytes:
             "suspicious-structure", "A chunk does not have the size its array says.", hint="Write the file again."
         )
     return result
+
+
+def unpack_into(codec: str, data: bytes, out: Array) -> None:
+    """The same straight into ``out``, an array of bytes of the exact size, where the codec can; else through a copy.
+
+    Raises:
+        Rejected: as ``unpack``.
+    """
+    if codec == "zstd" and zstd_size(data) == out.size:
+        try:
+            zstd.decompress(data, out)
+        except (RuntimeError, ValueError) as error:
+            raise reject("unreadable", "A chunk cannot be decompressed.", hint="Write the file again.") from error
+    else:
+        out[:] = np.frombuffer(unpack(codec, data, out.size), dtype=np.uint8)
+
+
+def zstd_size(data: bytes) -> int | None:
+    """The content size in a zstd frame header (RFC 8878, 3.1.1.1); None where there is no such frame."""
+    if len(data) < 6 or data[:4] != b"\x28\xb5\x2f\xfd":
+        return None
+    flag = data[4] >> 6
+    single = data[4] >> 5 & 1
+    start = 5 + (0 if single else 1) + (0, 1, 2, 4)[data[4] & 3]
+    width = (1 if single else 0, 2, 4, 8)[flag]
+    return int.from_bytes(data[start : start + width], "little") + (256 if flag == 1 else 0)
 
 
 def _unpack(codec: str, data: bytes, size: int) -> bytes:

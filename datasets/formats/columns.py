@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 
 from datasets.canonical import Array
 from datasets.findings import SHOWN, Findings
+from datasets.formats.column_loops import recode
 from datasets.formats.sheet import Bools, Spot, join_masks
+from datasets.hashing import distinct
 
 TEXT_LIMIT = 4096
 MAX_CLASSES = 4096
@@ -46,6 +48,11 @@ def _buffer(chunk: pa.Array) -> Array:
     kind = np.dtype(str(chunk.type).replace("double", "float64"))
     whole = np.frombuffer(chunk.buffers()[1], dtype=kind)
     return whole[chunk.offset : chunk.offset + len(chunk)]
+
+
+def is_text(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds plain texts."""
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
 def check_finite(values: npt.NDArray[np.float64], spot: Spot, found: Findings) -> Spot:
@@ -126,10 +133,8 @@ def class_codes(
     texts: pa.ChunkedArray, spot: Spot, found: Findings, *, classes: Sequence[str], open_end: bool
 ) -> tuple[Array, list[str]]:
     """Class texts as int64 codes into the returned list: ``classes`` first, then new ones when ``open_end``."""
-    encoded = (
-        texts.combine_chunks().dictionary_encode() if len(texts) else pa.array([], pa.string()).dictionary_encode()
-    )
-    labels = encoded.dictionary.to_pylist()
+    encoded = _encoded(texts)
+    labels = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
     if len(labels) > MAX_CLASSES:
         found.add(
             "wrong-type",
@@ -145,11 +150,33 @@ def class_codes(
         known += sorted({label for label in plain if label} - set(known), key=_label_order)
     place = {label: i for i, label in enumerate(known)}
     lookup = np.array([place.get(label, -1) for label in plain] or [-1], dtype=np.int64)
-    indices = numbers(encoded.indices)
-    codes = lookup[indices] if len(indices) else np.zeros(0, np.int64)
-    empty = np.array([not label for label in plain] or [False])
-    _note_unknown(codes < 0, empty[indices] if len(indices) else codes < 0, spot, known, found)
+    codes = _looked_up(encoded, lookup)
+    if (lookup < 0).any() and len(codes):
+        empty = np.array([not label for label in plain], dtype=np.int64)
+        _note_unknown(codes < 0, _looked_up(encoded, empty).astype(np.bool_), spot, known, found)
     return codes, known
+
+
+def _encoded(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts, dictionaries or not, as chunks that share one dictionary."""
+    if not pa.types.is_dictionary(texts.type):
+        return texts.dictionary_encode().unify_dictionaries()
+    used = [chunk for chunk in texts.chunks if len(chunk)]
+    return pa.chunked_array(used, texts.type).unify_dictionaries()
+
+
+def _looked_up(encoded: pa.ChunkedArray, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """codes[indices] of a chunked dictionary."""
+    out = np.empty(len(encoded), dtype=np.int64)
+    start = 0
+    for chunk in encoded.chunks:
+        indices, stop = numbers(chunk.indices), start + len(chunk)
+        if indices.dtype == np.uint8:
+            recode(indices, codes, out[start:stop])
+        else:
+            np.take(codes, indices, out=out[start:stop])
+        start = stop
+    return out
 
 
 def _note_unknown(bad: Bools, gaps: Bools, spot: Spot, known: Sequence[str], found: Findings) -> None:
@@ -209,15 +236,21 @@ def repeated(columns: Sequence[pa.ChunkedArray]) -> npt.NDArray[np.int64]:
     n = len(columns[0])
     if n < 2:
         return np.zeros(0, np.int64)
+    if distinct([_words(column) for column in columns]):
+        return np.zeros(0, np.int64)
     keys = _keys(columns)
-    if np.all(keys[1:] > keys[:-1]):
-        return np.zeros(0, np.int64)
-    ordered = np.sort(keys)
-    if not np.any(ordered[1:] == ordered[:-1]):
-        return np.zeros(0, np.int64)
     order = np.argsort(keys, kind="stable")
     again = keys[order][1:] == keys[order][:-1]
     return np.sort(order[1:][again]).astype(np.int64)
+
+
+def _words(column: pa.ChunkedArray) -> Any:
+    """A column as hashing takes it: equal values have equal words."""
+    if is_text(column):
+        return tuple(text_arrays(column, "").values())
+    if pa.types.is_floating(column.type):
+        return (numbers(column) + 0.0).view(np.int64)  # -0.0 and 0.0 are one id
+    return numbers(column)
 
 
 def _keys(columns: Sequence[pa.ChunkedArray]) -> Array:

@@ -1,7 +1,7 @@
 """CSV, read strictly: UTF-8, commas, one header line, numbers in plain decimal or exponent form and nothing else.
 
-The fast path lets Arrow parse numbers in bulk; only when it stumbles are the columns read again as text, to name
-every bad cell.
+A plain file is read in one compiled pass (``datasets.formats.plain``). Of any other, Arrow parses numbers in bulk;
+only when it stumbles are the columns read again as text, to name every bad cell.
 """
 
 import csv
@@ -9,7 +9,7 @@ import mmap
 from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from datasets.findings import Findings, reject
-from datasets.formats.columns import TEXT_LIMIT, numbers, suggest
+from datasets.formats.columns import TEXT_LIMIT, is_text, numbers, suggest
+from datasets.formats.plain import Cell, read_plain
 from datasets.formats.sheet import Bools, Sheet, Spot, blank, join_masks
 
-Cell = Literal["float", "int", "text"]
 MAX_COLUMNS = 2048
 SMALL = 4 << 20
 _HINT = "Save the file as UTF-8 with commas and one line per row."
@@ -29,7 +29,9 @@ MAX_HEADER = 1 << 20
 FLOAT = r"^[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*$"
 INTEGER = r"^[ \t]*[+-]?[0-9]{1,18}(\.0*)?[ \t]*$"
 _NOT_FINITE = r"(?i)^[ \t]*[+-]?(nan|inf|infinity)[ \t]*$"
-_TYPES: Mapping[str, pa.DataType] = {"float": pa.float64(), "int": pa.int64(), "text": pa.string()}
+_TYPES: Mapping[str, pa.DataType] = {
+    "float": pa.float64(), "int": pa.int64(), "text": pa.string(), "auto": pa.string(), "class": pa.string(),
+}  # fmt: skip
 
 
 def read_header(path: Path) -> list[str]:
@@ -89,6 +91,7 @@ def locate(names: Sequence[str], wanted: Sequence[str], found: Findings) -> dict
 def read_columns(path: Path, asked: Mapping[str, Cell], found: Findings) -> Sheet:
     """The asked columns, as float64, int64 or text. Other columns are skipped.
 
+    ``auto`` gives int64 or text, ``class`` text or dictionaries of texts, whichever is read sooner.
     Every column, row and cell that is not as it has to be is noted; non-finite numbers are left to the caller
     when the whole file can be read in bulk.
 
@@ -100,13 +103,16 @@ def read_columns(path: Path, asked: Mapping[str, Cell], found: Findings) -> Shee
     if not places:
         found.stop_if_any()
     wanted = {name: asked[name] for name in places}
+    plain = read_plain(path, len(names), {places[name]: kind for name, kind in wanted.items()})
+    if plain is not None:
+        return _checked({name: plain[places[name]] for name in wanted}, {}, found)
     quotes, hexadecimal = _scan(path, ints="int" in wanted.values())
     options = _options(names, quotes=quotes, threads=path.stat().st_size > SMALL)
     types = {f"c{places[name]}": _TYPES[kind] for name, kind in wanted.items()}
     if not hexadecimal:
         try:
             table = pa_csv.read_csv(_source(path), **options, convert_options=_convert(types))
-            return _checked({name: table.column(f"c{places[name]}") for name in wanted}, {}, wanted, found)
+            return _checked({name: table.column(f"c{places[name]}") for name in wanted}, {}, found)
         except pa.ArrowInvalid:
             pass  # read again, slowly, to say what is wrong and where
     texts, lost = _read_texts(path, places, options, found)
@@ -196,11 +202,11 @@ def _parsed(
     """Texts as numbers where numbers are wanted."""
     columns, bad = dict(texts), {} if lost is None else dict.fromkeys(texts, lost)
     for name, kind in wanted.items():
-        if kind != "text":
+        if kind in {"float", "int"}:
             wrong = check_numbers(texts[name], Spot(name, lost), kind, found)
             columns[name] = to_numbers(blank(texts[name], wrong, "0"), kind)
             bad |= {} if wrong is None else {name: wrong}
-    return _checked(columns, bad, wanted, found)
+    return _checked(columns, bad, found)
 
 
 def _reason(error: pa.ArrowInvalid) -> str:
@@ -212,12 +218,10 @@ def _reason(error: pa.ArrowInvalid) -> str:
     return "The file is not well-formed CSV."
 
 
-def _checked(
-    columns: dict[str, pa.ChunkedArray], bad: dict[str, Bools], wanted: Mapping[str, Cell], found: Findings
-) -> Sheet:
+def _checked(columns: dict[str, pa.ChunkedArray], bad: dict[str, Bools], found: Findings) -> Sheet:
     """The columns as a sheet; texts that are too long are noted."""
     for name, column in columns.items():
-        if wanted[name] == "text" and len(column) and (pc.max(pc.binary_length(column)).as_py() or 0) > TEXT_LIMIT:
+        if is_text(column) and len(column) and (pc.max(pc.binary_length(column)).as_py() or 0) > TEXT_LIMIT:
             found.add("text-too-long", f"A value in {name!r} is longer than {TEXT_LIMIT} bytes.", {"column": name})
             long = numbers(pc.cast(pc.binary_length(column), pa.int64())) > TEXT_LIMIT
             columns[name] = blank(column, long, "")

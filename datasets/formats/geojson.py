@@ -13,6 +13,7 @@ from pyproj import CRS
 
 from datasets.findings import Findings, reject
 from datasets.formats import crs as systems
+from datasets.formats.geojson_plain import read_plain
 from datasets.formats.layer import Geometries, Layer, Wanted
 
 _HINT = "Write it with geopandas (to_file), QGIS or ogr2ogr."
@@ -57,6 +58,9 @@ def read_geojson(path: Path, wanted: Wanted, found: Findings) -> Layer:
     Raises:
         Rejected: the file is no FeatureCollection, or has more features than allowed.
     """
+    plain = _plain(path, wanted) if wanted.geometry == "polygons" else None
+    if plain is not None:
+        return plain
     text = path.read_bytes()
     if text[:3] == b"\xef\xbb\xbf":
         text = text[3:]
@@ -89,6 +93,23 @@ def read_geojson(path: Path, wanted: Wanted, found: Findings) -> Layer:
         points, lost = _points(shapes, found)
         return Layer(place, points=points, properties=kept, names=known, local=local, lost=lost)
     return Layer(place, shapes=_polygons(shapes, found), properties=kept, names=known, local=local)
+
+
+def _plain(path: Path, wanted: Wanted) -> Layer | None:
+    """The layer, when everything about the file is as programs write it.
+
+    Raises:
+        Rejected: its ``crs`` member is not understood.
+    """
+    read = read_plain(path, wanted.names, wanted.label)
+    if read is None or len(read.polygons) > wanted.limit:
+        return None
+    members = {name: strict_json(text) for name, text in read.members.items() if name in {"type", "crs"}}
+    if members.get("type") != "FeatureCollection":
+        return None
+    system = _crs(members)
+    place, local = system or CRS.from_epsg(4326), system is None
+    return Layer(place, ragged=read.polygons, properties=read.properties, names=wanted.names, local=local)
 
 
 def _crs(content: dict[str, Any]) -> CRS | None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,9 +14,13 @@ from pyproj import CRS
 from datasets.findings import Findings, reject
 from datasets.formats import crs as systems
 from datasets.formats import parquet
+from datasets.formats.columns import numbers
 from datasets.formats.geojson import strict_json
-from datasets.formats.layer import Layer, Wanted, parse_wkb
+from datasets.formats.layer import MAX_VERTICES, Layer, Wanted, parse_wkb
+from datasets.formats.ragged import from_wkb
 
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
 MAX_WKB = 32 << 20
 _HINT = "Write it with geopandas (to_parquet) or GDAL, with WKB geometries."
 
@@ -43,6 +49,8 @@ def read_geoparquet(path: Path, wanted: Wanted, found: Findings) -> Layer:
     file = parquet.open_parquet(path, dictionaries=[primary, *(name for name in names[1:] if _is_text(file, name))])
     table = parquet.load(file, names)
     properties = {name: _property(table.column(name), name, found) for name in names[1:]}
+    if wanted.geometry == "polygons" and (made := from_wkb(_texts(table.column(primary)), MAX_VERTICES)) is not None:
+        return Layer(crs, ragged=made, properties=properties, names=columns, local=crs is None)
     shapes = parse_wkb(_blobs(table.column(primary)))
     for i in [i for i, shape in enumerate(shapes) if shape is None][:50]:
         found.add("invalid-geometry", f"Feature {i} has no geometry that can be read.", {"feature": i}, hint=_HINT)
@@ -74,6 +82,23 @@ def _is_text(file: pq.ParquetFile, name: str) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def _texts(column: pa.ChunkedArray) -> list[tuple[Bytes, Ints, Ints]]:
+    """The WKB texts of each chunk as they lie in memory; none where a feature is without."""
+    found: list[tuple[Bytes, Ints, Ints]] = []
+    for chunk in column.chunks:
+        kind = chunk.type.value_type if pa.types.is_dictionary(chunk.type) else None
+        if kind is None or not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)) or chunk.null_count:
+            return []
+        texts, index = chunk.dictionary, chunk.indices
+        _, places, data = texts.buffers()
+        if places is None or data is None or texts.null_count or not pa.types.is_int32(index.type):
+            return []
+        offsets = np.frombuffer(places, dtype=np.int32 if pa.types.is_binary(kind) else np.int64)
+        own = offsets[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+        found.append((np.frombuffer(data, dtype=np.uint8), own, index.to_numpy()))
+    return found
+
+
 def _blobs(column: pa.ChunkedArray) -> list[bytes | None]:
     blobs: list[bytes | None] = []
     for chunk in column.chunks:
@@ -88,13 +113,15 @@ def _blobs(column: pa.ChunkedArray) -> list[bytes | None]:
     return blobs
 
 
-def _property(column: pa.ChunkedArray, name: str, found: Findings) -> Sequence[Any]:
+def _property(column: pa.ChunkedArray, name: str, found: Findings) -> Sequence[Any] | npt.NDArray[np.float64]:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         texts = parquet.plain_text(column, name, found)
         return [] if texts is None else list(texts.to_pylist())
     if pa.types.is_integer(kind):
         return list(column.to_pylist())
+    if pa.types.is_floating(kind) and not column.null_count:
+        return numbers(pc.cast(column, pa.float64(), safe=False))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return list(pc.cast(column, pa.float64(), safe=False).to_pylist())
     found.add(

@@ -4,9 +4,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +15,14 @@ from datasets.expect import Axis, Expectation
 from datasets.findings import SHOWN, Findings, reject
 from datasets.formats.columns import suggest
 from datasets.formats.cube import MAX_LABELS, Store, Variable
+from datasets.formats.cube_values import Values
 from datasets.formats.netcdf import open_netcdf
 from datasets.formats.zarrzip import open_zarr
 
 MAX_CELLS = 1 << 33
 MAX_MEMBERS = 10_000
+MAX_EDGES = 1_000
 LOOK = 1 << 24  # values of a variable of the wrong shape that are still looked at
-NETCDF_FILL = {4: np.float32(9.969209968386869e36), 8: np.float64(9.969209968386869e36)}
 CALENDARS = frozenset((None, "", "standard", "gregorian", "proleptic_gregorian"))
 _SINCE = re.compile(
     r"^(\w+)\s+since\s+(-?\d{4}-\d{1,2}-\d{1,2})"
@@ -80,12 +80,15 @@ def read_grid(path: Path, form: str, expect: Expectation, out: Path) -> None:
         _check_variable(variable, expect, found)
         modest = not found or math.prod(variable.shape) <= LOOK
         labels: dict[str, Labels] = {}
+        edges: Variable | None = None
         for dim, size in zip(variable.dims, variable.shape, strict=True):
             with found.gather():
                 labels[dim] = _checked_labels(dim, read_labels(store, name, dim, size), expect, found)
+        with found.gather():
+            edges = _checked_edges(store, variable, expect, found)
         if not modest:
             found.stop_if_any()
-        _write(variable, labels, expect, out, found)
+        _write(variable, labels, expect, out, found, edges)
 
 
 def _check_variable(variable: Variable, expect: Expectation, found: Findings) -> None:
@@ -256,26 +259,18 @@ def _nearest(given: Array, wanted: Array) -> tuple[Array, list[int]]:
     return best, strange.tolist()
 
 
-def _write(variable: Variable, labels: Mapping[str, Labels], expect: Expectation, out: Path, found: Findings) -> None:
-    source = variable.dtype
-    scale, offset = _packing(variable, found)
-    plain = scale == 1.0 and offset == 0.0
-    dtype = (
-        np.dtype(np.float32 if source == np.float32 and plain else np.float64)
-        if source is not None
-        else np.dtype(np.float64)
-    )
-    fills = _fills(variable)
+def _write(
+    variable: Variable,
+    labels: Mapping[str, Labels],
+    expect: Expectation,
+    out: Path,
+    found: Findings,
+    edges: Variable | None,
+) -> None:
     writer = CanonicalWriter(out, "grid")
-    with found.gather(), writer.mapped("data", dtype, variable.shape) as data:
-        for selection, raw in variable.blocks():
-            values = raw.astype(dtype)
-            if not plain:
-                values = values * scale + offset
-            for fill in fills:
-                values[raw == fill] = np.nan
-            _check_values(values, selection, variable, expect, found)
-            data[selection] = values
+    Values.of(variable, expect, found).write("data", writer, found)
+    if edges is not None:
+        _write_edges(edges, expect, writer, found)
     found.stop_if_any()
     for dim, given in labels.items():
         if isinstance(given.values, list):
@@ -289,75 +284,56 @@ def _write(variable: Variable, labels: Mapping[str, Labels], expect: Expectation
             "dims": list(variable.dims),
             "axis_types": {dim: given.type for dim, given in labels.items()},
             "member": member,
+            "finite": expect.role == "entry",
+            **({} if edges is None else {"edges_dims": list(edges.dims)}),
         }
     )
 
 
-def _packing(variable: Variable, found: Findings) -> tuple[float, float]:
-    """``scale_factor`` and ``add_offset`` of the CF conventions: value = stored · scale + offset."""
-    values = [variable.attrs.get(key, default) for key, default in (("scale_factor", 1.0), ("add_offset", 0.0))]
-    good = all(type(value) in (int, float) and math.isfinite(value) for value in values) and values[0] != 0
-    if not good or variable.attrs.get("_Unsigned") is not None:
+def _checked_edges(store: Store, variable: Variable, expect: Expectation, found: Findings) -> Variable | None:
+    """The variable with the edges between categories, where the challenge names one."""
+    if expect.edges is None:
+        return None
+    edges = store.variable(expect.edges)
+    where = {"variable": expect.edges}
+    if edges is None:
+        hint = suggest(expect.edges, list(store.names()))
+        found.add("missing-variable", f"The file has no variable {expect.edges!r}.", where, hint=hint)
+        return None
+    sizes = dict(zip(variable.dims, variable.shape, strict=True))
+    own = edges.dims[1:]
+    fits = len(edges.dims) == len(edges.shape) > 0 and len(set(own)) == len(own) and edges.dims[0] not in sizes
+    if edges.dtype is None or edges.dtype.kind not in "fiu" or edges.dtype.itemsize > 8:
+        found.add("wrong-type", f"{expect.edges!r} does not hold numbers.", where, hint="Use float32 or float64.")
+    elif not fits or any(sizes.get(dim) != size for dim, size in zip(own, edges.shape[1:], strict=True)):
         found.add(
-            "unsupported",
-            f"{variable.name!r} is packed in a way that is not taken.",
-            {"variable": variable.name},
-            hint="Write plain float32.",
+            "wrong-shape",
+            f"{expect.edges!r} does not have an edge dimension and then only dimensions of {variable.name!r}.",
+            where,
+            hint=f"After the edge dimension use some of {', '.join(variable.dims)}.",
         )
-        found.stop_if_any()
-    return float(values[0]), float(values[1])
-
-
-def _fills(variable: Variable) -> list[Any]:
-    """Stored values that mean "missing", NaN aside."""
-    given = [variable.attrs.get(key) for key in ("_FillValue", "missing_value")]
-    fills = [value for value in given if isinstance(value, int | float) and not math.isnan(value)]
-    if variable.dtype is not None and variable.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return [variable.dtype.type(value) for value in fills] + [
-                NETCDF_FILL.get(variable.dtype.itemsize, np.float64(np.inf))
-            ]
-    return fills
-
-
-def _check_values(
-    values: Array, selection: tuple[slice, ...], variable: Variable, expect: Expectation, found: Findings
-) -> None:
-    missing = np.isnan(values)
-    if expect.role == "entry":
-        _note(found, "not-finite", ~np.isfinite(values), selection, variable, "is missing or not a finite number")
+    elif not 0 < edges.shape[0] <= MAX_EDGES:
+        found.add("wrong-shape", f"{expect.edges!r} has {edges.shape[0]} edges.", where, hint=f"Use 1 to {MAX_EDGES}.")
     else:
-        _note(found, "not-finite", np.isinf(values), selection, variable, "is infinite")
-    if expect.low is not None and expect.high is not None:
-        with np.errstate(invalid="ignore"):
-            _note(
-                found,
-                "out-of-range",
-                ((values < expect.low) | (values > expect.high)) & ~missing,
-                selection,
-                variable,
-                f"is outside {expect.low} … {expect.high}",
-            )
+        return edges
+    return None
 
 
-def _note(
-    found: Findings, code: str, cells: Array, selection: tuple[slice, ...], variable: Variable, what: str
-) -> None:
-    count = int(np.count_nonzero(cells))
-    if not count:
-        return
-    first = np.unravel_index(np.flatnonzero(cells)[:SHOWN], cells.shape)
-    starts = [part.start for part in selection]
-    shown = [
-        tuple(int(axis[i]) + start for axis, start in zip(first, starts, strict=True)) for i in range(min(count, SHOWN))
-    ]
-    found.add_each(
-        code,
-        shown,
-        lambda place: (
-            f"The value at {dict(zip(variable.dims, place, strict=True))} {what}.",
-            {"cell": dict(zip(variable.dims, place, strict=True))},
-        ),
-        total=count,
-        hint="Every cell needs a finite number in the challenge's range.",
-    )
+def _write_edges(edges: Variable, expect: Expectation, writer: CanonicalWriter, found: Findings) -> None:
+    """Edges are finite everywhere, and none is below the one before it."""
+    strict = replace(expect, role="entry", low=None, high=None)
+    Values.of(edges, strict, found).write("edges", writer, found)
+    last: dict[tuple[int, ...], Array] = {}
+    falling = 0
+    for selection, raw in edges.blocks():
+        place = tuple(part.start for part in selection[1:])
+        low = last.get(place, raw[:1])
+        falling += int(np.count_nonzero(raw[:1] < low)) + int(np.count_nonzero(raw[1:] < raw[:-1]))
+        last[place] = np.array(raw[-1:])
+    if falling:
+        found.add(
+            "out-of-range",
+            f"At {falling} places of {edges.name!r} an edge is below the one before it.",
+            {"variable": edges.name, "count": falling},
+            hint="Sort the edges along their first dimension.",
+        )

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import shapely
 from pyproj import CRS
 
+from datasets.formats.ragged import Ragged
+
 MAX_VERTICES = 50_000_000
 MAX_VERTICES_EACH = 500_000
 Geometries = npt.NDArray[Any]
@@ -16,17 +18,23 @@ Geometries = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked of a vector reader: the geometry, the properties to keep, and the most features it may have."""
+    """What is asked of a vector reader: the geometry, the properties to keep, and the most features it may have.
+
+    ``label``: the one of ``names`` that is a text.
+    """
 
     geometry: Literal["points", "polygons"]
     names: Sequence[str]
     limit: int
+    label: str | None = None
 
 
 @dataclass(frozen=True)
 class Layer:
     """``points`` (n, 2) or ``shapes`` (n) of shapely geometries; ``crs`` None means the file names none.
 
+    Points of a table come as ``columns`` x and y (n,) instead of ``points``.
+    Polygons may come as ``ragged`` arrays instead of ``shapes``: then all of them could be read.
     ``properties`` by name: one Python value per feature, None where it is missing; empty when it could not be read,
     which is noted already. ``names``: all property names. ``lost`` (n) marks points that could not be read and hold
     a placeholder; a shape that could not be read is None. Both are noted already.
@@ -39,9 +47,14 @@ class Layer:
     names: Sequence[str] = ()
     local: bool = False
     lost: npt.NDArray[np.bool_] | None = None
+    ragged: Ragged | None = None
+    columns: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
     def __len__(self) -> int:
-        return len(self.points) if self.points is not None else len(self.shapes) if self.shapes is not None else 0
+        if self.columns is not None:
+            return len(self.columns[0])
+        given = next((item for item in (self.points, self.shapes, self.ragged) if item is not None), ())
+        return len(given)
 
 
 def readable(layer: Layer) -> npt.NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """NetCDF-4 through h5py: fixed names, hard links only, values inside the file, chunks bounded, three filters."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -12,7 +13,8 @@ import numpy as np
 from datasets.canonical import Array
 from datasets.findings import reject
 from datasets.formats.columns import TEXT_LIMIT
-from datasets.formats.cube import MAX_CHUNK, MAX_LABELS, Selection, Variable, pieces
+from datasets.formats.cube import MAX_CHUNK, MAX_LABELS, Selection, Unusual, Variable, pieces
+from datasets.formats.hdf5_chunks import DirectChunks
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 FILTERS = frozenset((h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32))
@@ -35,8 +37,8 @@ def open_netcdf(path: Path) -> Iterator["Hdf5Store"]:
         classic = " (classic NetCDF-3 is not taken)" if head[:3] == b"CDF" else ""
         raise reject("wrong-format", f"The file is not NetCDF-4{classic}.", hint=_HINT)
     try:
-        with h5py.File(path, "r", rdcc_nbytes=MAX_CHUNK, locking=False) as file:
-            yield Hdf5Store(file)
+        with path.open("rb") as plain, h5py.File(path, "r", rdcc_nbytes=MAX_CHUNK, locking=False) as file:
+            yield Hdf5Store(file, plain.fileno())
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise reject("unreadable", "The NetCDF file is damaged or not as its header says.", hint=_HINT) from error
 
@@ -44,8 +46,8 @@ def open_netcdf(path: Path) -> Iterator["Hdf5Store"]:
 class Hdf5Store:
     """An opened file; see ``cube.Store``."""
 
-    def __init__(self, file: h5py.File) -> None:
-        self._file = file
+    def __init__(self, file: h5py.File, plain: int) -> None:
+        self._file, self._plain = file, plain
 
     def names(self) -> Sequence[str]:
         return list(islice(self._file, 20))
@@ -56,14 +58,17 @@ class Hdf5Store:
             return None
         text = h5py.check_string_dtype(dataset.dtype) is not None
         _check(dataset, name, text=text)
+        load = _Loader(dataset, self._plain)
         attrs = {key: value for key in ATTRIBUTES if (value := _attribute(dataset, key)) is not None}
         return Variable(
             name=name,
             shape=tuple(int(size) for size in dataset.shape),
             dtype=None if text else dataset.dtype,
             dims=_dims(dataset, name),
-            blocks=lambda: _blocks(dataset),
+            blocks=lambda: _blocks(dataset, load),
             labels=lambda: _texts(dataset, name) if text else np.asarray(dataset[()]),
+            pieces=lambda: _pieces(dataset),
+            load=load,
             attrs=attrs,
         )
 
@@ -168,10 +173,37 @@ def _dims(dataset: h5py.Dataset, name: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _blocks(dataset: h5py.Dataset) -> Iterator[tuple[Selection, Array]]:
-    chunks = dataset.chunks or (1,) * len(dataset.shape)
-    for selection in pieces(dataset.shape, chunks, dataset.dtype.itemsize):
-        yield selection, dataset[selection]
+def _pieces(dataset: h5py.Dataset) -> Iterator[Selection]:
+    return pieces(dataset.shape, dataset.chunks or (1,) * len(dataset.shape), dataset.dtype.itemsize)
+
+
+def _blocks(dataset: h5py.Dataset, load: "_Loader") -> Iterator[tuple[Selection, Array]]:
+    for selection in _pieces(dataset):
+        values = np.empty([part.stop - part.start for part in selection], dtype=dataset.dtype)
+        try:
+            load(selection, values)
+        except Unusual as error:
+            raise reject("unreadable", "A chunk cannot be decompressed.", hint="Write the file again.") from error
+        yield selection, values
+
+
+class _Loader:
+    """Reads pieces past HDF5 where the chunks allow it, else through it, one thread at a time."""
+
+    def __init__(self, dataset: h5py.Dataset, plain: int) -> None:
+        self._dataset, self._plain = dataset, plain
+        self._lock = threading.Lock()
+        self._direct: DirectChunks | None = None
+        self._looked = False
+
+    def __call__(self, selection: Selection, out: Array) -> None:
+        with self._lock:
+            if not self._looked:
+                self._direct, self._looked = DirectChunks.of(self._dataset, self._plain), True
+        if self._direct is not None:
+            self._direct.load(selection, out)
+        else:
+            self._dataset.read_direct(out, selection)
 
 
 def _texts(dataset: h5py.Dataset, name: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Parquet columns under limits: the footer is checked before a page is read, texts are decoded as dictionaries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,16 @@ import pyarrow.parquet as pq
 
 from datasets.findings import Findings, reject
 from datasets.formats.columns import TEXT_LIMIT, note_rows, numbers, suggest
-from datasets.formats.delimited import Cell, check_numbers, to_numbers
+from datasets.formats.delimited import SMALL, check_numbers, to_numbers
+from datasets.formats.plain import Cell
 from datasets.formats.sheet import Bools, Sheet, Spot, blank, join_masks
+from datasets.threads import allowed, each
 
 MAX_COLUMNS = 2048
 MAX_GROUPS = 10_000
 MAX_UNPACKED = 64 << 30
+MAX_WHOLE = 10**18 - 1  # ids up to here are whole numbers, not floats
+_AS_TEXT = frozenset({"text", "auto", "class"})
 _FLOATS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)
 
 
@@ -80,16 +84,28 @@ def read_columns(path: Path, wanted: Mapping[str, Cell], found: Findings, *, row
     texts = [name for name in names if _is_text(schema.field(name).type)]
     if texts:
         file = open_parquet(path, dictionaries=texts, rows=rows)
-    table = load(file, names)
     columns: dict[str, pa.ChunkedArray] = {}
     bad: dict[str, Bools] = {}
-    for name in names:
-        column, wrong = _convert(table.column(name), name, wanted[name], found)
+    for name, read in zip(names, _read_each(path, file, names, texts), strict=True):
+        column, wrong = _convert(read, name, wanted[name], found)
         columns |= {} if column is None else {name: column}
         bad |= {} if wrong is None else {name: wrong}
     if not columns:
         found.stop_if_any()
     return Sheet(columns, bad)
+
+
+def _read_each(path: Path, file: pq.ParquetFile, names: Sequence[str], texts: Sequence[str]) -> Iterator[Any]:
+    """One column after the other, each in one piece, so that no more than a few are held twice."""
+    _check_size(file, names)
+    threads = allowed() if path.stat().st_size > SMALL else 1
+
+    def read(name: str) -> pa.ChunkedArray:
+        own = file if threads < 2 else open_parquet(path, dictionaries=[name] if name in texts else ())
+        column = _pages(own, [name]).column(0)
+        return column if name in texts else pa.chunked_array([column.combine_chunks()], column.type)
+
+    return each(read, names, threads=threads)
 
 
 def check_names(names: Sequence[str], wanted: Sequence[str], found: Findings) -> list[str]:
@@ -118,19 +134,27 @@ def load(file: pq.ParquetFile, names: Sequence[str]) -> pa.Table:
     Raises:
         Rejected: a page is damaged, or the footer and the pages do not agree.
     """
+    _check_size(file, names)
+    return _pages(file, names)
+
+
+def _check_size(file: pq.ParquetFile, names: Sequence[str]) -> None:
     meta = file.metadata
     paths = [meta.schema.column(i).path for i in range(meta.num_columns)]
     inside = [i for i, path in enumerate(paths) if path in set(names) or path.split(".", 1)[0] in set(names)]
     size = sum(meta.row_group(g).column(i).total_uncompressed_size for g in range(meta.num_row_groups) for i in inside)
     if size > MAX_UNPACKED or size < 0:
         raise reject("too-large", "The columns unpack to more than an entry may hold.")
+
+
+def _pages(file: pq.ParquetFile, names: Sequence[str]) -> pa.Table:
     try:
         table = file.read(columns=list(names), use_threads=False)
     except (pa.ArrowInvalid, OSError, pa.ArrowNotImplementedError, ValueError) as error:
         raise reject(
             "unreadable", "A Parquet page cannot be read.", hint="Write the file again with snappy or zstd compression."
         ) from error
-    if table.num_rows != meta.num_rows:
+    if table.num_rows != file.metadata.num_rows:
         raise reject("suspicious-structure", "The Parquet footer and its pages disagree about the number of rows.")
     return table
 
@@ -161,32 +185,66 @@ def _convert(
         bad = _mask(column.is_null())
         note_rows(found, "missing-value", np.flatnonzero(bad), name, "the cell is empty", hint="Fill the cell.")
     if _is_text(column.type):
-        texts = plain_text(column, name, found)
-        if texts is None:
-            return None, None
-        texts = texts if bad is None else pc.fill_null(texts, "")
-        if kind == "text":
-            return texts, bad
-        wrong = check_numbers(texts, Spot(name, bad), kind, found)
-        return to_numbers(blank(texts, wrong, "0"), kind), wrong
+        return _of_texts(column, Spot(name, bad), kind, found)
     if bad is not None:
         column = column if pa.types.is_integer(column.type) else pc.cast(column, pa.float64(), safe=False)
         column = pc.fill_null(column, 0)
-    if kind == "text":
-        return _number_texts(column), bad
+    if kind == "auto" and _is_plain(column):
+        return pc.cast(column, pa.int64()), bad
+    if kind in _AS_TEXT:
+        return _labels(column) if kind == "class" and pa.types.is_integer(column.type) else _number_texts(column), bad
     if kind == "float":
         return pc.cast(column, pa.float64(), safe=False), bad
     return _whole(column, Spot(name, bad), found)
 
 
+def _of_texts(
+    column: pa.ChunkedArray, spot: Spot, kind: Cell, found: Findings
+) -> tuple[pa.ChunkedArray | None, Bools | None]:
+    if kind == "class" and spot.bad is None and pa.types.is_dictionary(column.type) and _short(column):
+        return column, None
+    texts = plain_text(column, spot.name, found)
+    if texts is None:
+        return None, None
+    texts = texts if spot.bad is None else pc.fill_null(texts, "")
+    if kind in _AS_TEXT:
+        return texts, spot.bad
+    wrong = check_numbers(texts, spot, kind, found)
+    return to_numbers(blank(texts, wrong, "0"), kind), wrong
+
+
 def plain_text(column: pa.ChunkedArray, name: str, found: Findings) -> pa.ChunkedArray | None:
     """A text column, dictionary or not, as plain large text; None, and noted, when a value is too long to spread."""
+    if not _short(column):
+        found.add("text-too-long", f"A value in {name!r} is longer than {TEXT_LIMIT} bytes.", {"column": name})
+        return None
+    return pc.cast(column, pa.large_string())
+
+
+def _short(column: pa.ChunkedArray) -> bool:
+    """Whether no value of a text column is longer than TEXT_LIMIT."""
     for chunk in column.chunks:
         values = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
         if len(values) and (pc.max(pc.binary_length(values)).as_py() or 0) > TEXT_LIMIT:
-            found.add("text-too-long", f"A value in {name!r} is longer than {TEXT_LIMIT} bytes.", {"column": name})
-            return None
-    return pc.cast(column, pa.large_string())
+            return False
+    return True
+
+
+def _is_plain(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds whole numbers that a text file would give as such, too."""
+    if not pa.types.is_integer(column.type):
+        return False
+    ends = pc.min_max(column).as_py()
+    return bool(ends["min"] >= -MAX_WHOLE and ends["max"] <= MAX_WHOLE)
+
+
+def _labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers as dictionaries of their texts."""
+    coded = column.dictionary_encode()
+    texts = [
+        pa.DictionaryArray.from_arrays(chunk.indices, pc.cast(chunk.dictionary, pa.string())) for chunk in coded.chunks
+    ]
+    return pa.chunked_array(texts)
 
 
 def _number_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,10 +1,7 @@
 """GeoTIFF to canonical band and valid cells: driver locked, no overviews, no side files, storage blocks bounded."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,30 +9,22 @@ import rasterio
 from pyproj import CRS
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
-from rasterio.windows import Window
 
-from datasets.canonical import Array, CanonicalWriter
+from datasets.canonical import CanonicalWriter
 from datasets.expect import Expectation
-from datasets.findings import SHOWN, Findings, reject
+from datasets.findings import Findings, reject
 from datasets.formats import crs as systems
-from datasets.formats.columns import MAX_CLASSES
+from datasets.formats.bands import ENVIRONMENT, OPENED, copy_band
+from datasets.formats.cells import Cells
 
 MAX_BLOCK = 16 << 20
 MAX_BANDS = 256
 MAX_CELLS = 1 << 33
-STRIP = 16 << 20
 LOOK = 1 << 24  # cells of a raster of the wrong shape that are still looked at
 TOLERANCE = 1e-6  # of a cell, at every corner
 MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 TYPES = frozenset(("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"))
 COMPRESSIONS = frozenset(("NONE", "DEFLATE", "LZW", "PACKBITS", "ZSTD", "LZMA", "LERC", "LERC_DEFLATE", "LERC_ZSTD"))
-ENVIRONMENT = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_PAM_ENABLED": "NO",
-    "GDAL_CACHEMAX": 64,
-    "GDAL_NUM_THREADS": "1",
-    "CPL_DEBUG": "OFF",
-}
 _HINT = "Write it with rasterio or gdal_translate -of GTiff -co TILED=YES -co COMPRESS=DEFLATE."
 
 
@@ -57,7 +46,7 @@ def read_raster(path: Path, _form: str, expect: Expectation, out: Path) -> None:
     try:
         with (
             rasterio.Env(**ENVIRONMENT),
-            rasterio.open(path, driver="GTiff", sharing=False, OVERVIEW_LEVEL="NONE") as dataset,
+            rasterio.open(path, **OPENED) as dataset,
         ):
             found = Findings()
             _check_storage(dataset, expect, found)
@@ -65,7 +54,7 @@ def read_raster(path: Path, _form: str, expect: Expectation, out: Path) -> None:
             _check_place(dataset, expect, found)
             if not safe or not _is_modest(dataset, expect):
                 found.stop_if_any()
-            _copy(dataset, expect, out, found)
+            _copy(path, dataset, expect, out, found)
     except RasterioError as error:
         raise reject("unreadable", "The TIFF is damaged or not as its header says.", hint=_HINT) from error
 
@@ -178,181 +167,29 @@ def read_crs(dataset: Any) -> CRS | None:
     return systems.from_wkt(dataset.crs.to_wkt()) if dataset.crs else None
 
 
-@dataclass
-class _Cells:
-    """Checks and copies strips of one band."""
-
-    expect: Expectation
-    nodata: Any
-    found: Findings
-    legal: npt.NDArray[Any] | None
-    all_valid: bool = True
-    any_valid: bool = False
-    seen: set[int] = field(default_factory=set)
-
-    def take(self, strip: Array, row: int) -> tuple[Array, Array]:
-        """The values and valid cells of ``strip``, whose first row is ``row``; what is wrong in them is noted.
-
-        A cell that is not finite gets a placeholder.
-        """
-        valid = np.ones(strip.shape, dtype=bool) if self.nodata is None else ~_equal(strip, self.nodata)
-        bad: Array | None = None
-        if strip.dtype.kind == "f":
-            bad = ~np.isfinite(strip) & valid
-            if self.expect.role != "entry":
-                valid &= ~np.isnan(strip)
-                bad &= valid
-            self._note(
-                "not-finite",
-                bad,
-                row,
-                "the value is not a finite number",
-                hint="Declare nodata for cells without value.",
-            )
-            bad = bad if bad.any() else None
-        self.all_valid &= bool(valid.all())
-        self.any_valid |= bool(valid.any())
-        self._check_values(strip, valid, row)
-        return (strip if bad is None else np.where(bad, strip.dtype.type(0), strip)), valid
-
-    def _check_values(self, strip: Array, valid: Array, row: int) -> None:
-        expect = self.expect
-        if expect.meaning == "probability" and expect.role == "entry":
-            self._note(
-                "probability-out-of-range",
-                ((strip < 0) | (strip > 1)) & valid,
-                row,
-                "the probability is outside 0 … 1",
-                hint="Probabilities are 0 to 1, not percent.",
-            )
-        elif expect.meaning == "categorical":
-            self._check_classes(strip, valid, row)
-        if expect.low is not None and expect.high is not None:
-            outside = ((strip < expect.low) | (strip > expect.high)) & valid
-            self._note(
-                "out-of-range",
-                outside,
-                row,
-                f"the value is outside {expect.low} … {expect.high}",
-                hint="Clip or mend the value.",
-            )
-
-    def _check_classes(self, strip: Array, valid: Array, row: int) -> None:
-        if strip.dtype.kind == "f":
-            with np.errstate(invalid="ignore"):
-                self._note(
-                    "wrong-type",
-                    (strip != np.round(strip)) & np.isfinite(strip) & valid,
-                    row,
-                    "a class is a whole number",
-                    hint="Use an integer type.",
-                )
-        present = np.unique(strip[valid])
-        present = (
-            present[np.isfinite(present) & (np.abs(present.astype(np.float64)) < 2**53)]
-            if strip.dtype.kind == "f"
-            else present
-        )
-        if self.legal is not None:
-            strange = np.setdiff1d(present, self.legal)
-            if len(strange):
-                self._note(
-                    "unknown-class",
-                    np.isin(strip, strange) & valid,
-                    row,
-                    "the class is not one of the challenge's",
-                    hint="See the challenge's rules for its classes.",
-                )
-        self.seen.update(int(value) for value in present[: MAX_CLASSES + 1])
-        if len(self.seen) > MAX_CLASSES:
-            what = f"The raster has more than {MAX_CLASSES} classes."
-            self.found.add("wrong-type", what, hint="Is this the right band?")
-            self.found.stop_if_any()
-
-    def _note(self, code: str, cells: Array, row: int, what: str, *, hint: str) -> None:
-        count = int(np.count_nonzero(cells))
-        if count:
-            places = (
-                np.argwhere(cells)
-                if count < 100_000
-                else np.argwhere(cells[: 1 + int(np.argmax(np.count_nonzero(cells, axis=1) > 0))])
-            )
-            shown = [(int(r) + row, int(c)) for r, c in places[:SHOWN]]
-            self.found.add_each(
-                code,
-                shown,
-                lambda p: (f"Row {p[0]}, column {p[1]}: {what}.", {"pixel": [p[0], p[1]]}),
-                total=count,
-                hint=hint,
-            )
-
-
-def _equal(strip: Array, nodata: float) -> Array:
-    if np.isnan(nodata):
-        return np.isnan(strip) if strip.dtype.kind == "f" else np.zeros(strip.shape, dtype=bool)
-    if strip.dtype.kind in "iu":
-        info = np.iinfo(strip.dtype)
-        return (
-            strip == int(nodata)
-            if nodata == int(nodata) and info.min <= nodata <= info.max
-            else np.zeros(strip.shape, dtype=bool)
-        )
-    with np.errstate(over="ignore"):
-        return np.asarray(strip == strip.dtype.type(nodata))
-
-
-def _legal(expect: Expectation) -> npt.NDArray[np.int64] | None:
-    """The cell values that stand for classes: the classes themselves when all are whole numbers, else 0 … n-1."""
-    if not expect.classes or expect.classes_open:
-        return None
-    try:
-        return np.array([int(label) for label in expect.classes], dtype=np.int64)
-    except (ValueError, OverflowError):
-        return np.arange(len(expect.classes), dtype=np.int64)
-
-
-def _strips(dataset: Any, band: int) -> Iterator[tuple[int, Array]]:
-    height, _ = dataset.block_shapes[band - 1]
-    row_bytes = dataset.width * np.dtype(dataset.dtypes[band - 1]).itemsize
-    rows = height * max(1, STRIP // max(1, row_bytes * height))
-    for start in range(0, dataset.height, rows):
-        window = Window(0, start, dataset.width, min(rows, dataset.height - start))
-        yield start, dataset.read(band, window=window)
-
-
-def _copy(dataset: Any, expect: Expectation, out: Path, found: Findings) -> None:
+def _copy(path: Path, dataset: Any, expect: Expectation, out: Path, found: Findings) -> None:
     """Write the canonical raster, that of a raster in place even when it is refused for its values."""
     placed = not found
-    nodata = dataset.nodatavals[expect.band - 1]
-    cells = _Cells(expect, nodata, found, _legal(expect))
+    cells = Cells(expect, dataset.nodatavals[expect.band - 1], found)
     writer = CanonicalWriter(out, "raster")
-    with ExitStack() as stack:
-        band: BinaryIO = stack.enter_context(writer.stream("band", dataset.dtypes[expect.band - 1], dataset.shape))
-        valid: BinaryIO = stack.enter_context(writer.stream("valid", np.bool_, dataset.shape))
-        for row, strip in _strips(dataset, expect.band):
-            values, good = cells.take(strip, row)
-            valid.write(good.view(np.uint8).data)
-            band.write(np.ascontiguousarray(values).view(np.uint8).data)
+    copy_band(path, dataset, cells, writer)
     if not cells.any_valid:
         found.add("empty-file", "No cell of the raster holds a value.", hint="Check nodata: it may be a real value.")
     if not placed or not cells.any_valid:
         found.stop_if_any()
-    if cells.all_valid:
-        writer.drop("valid")
-    crs = read_crs(dataset)
-    plain = None if nodata is None or not np.isfinite(nodata) else float(nodata)
+    crs, nodata = read_crs(dataset), cells.nodata
     writer.finish(
         {
             "crs": crs.to_wkt() if crs else None,
             "transform": list(dataset.transform[:6]),
-            "nodata": plain,
+            "nodata": None if nodata is None or not np.isfinite(nodata) else float(nodata),
             "classes": _classes(cells, expect),
         }
     )
     found.stop_if_any()
 
 
-def _classes(cells: _Cells, expect: Expectation) -> list[str] | None:
+def _classes(cells: Cells, expect: Expectation) -> list[str] | None:
     if expect.meaning != "categorical":
         return None
     known = list(expect.classes)

@@ -2,6 +2,7 @@
 
 import io
 import sqlite3
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,12 +14,13 @@ import shapely
 from numcodecs import blosc
 
 from datasets.canonical import Array
-from datasets.expect import Expectation
+from datasets.expect import Column, Expectation
 from datasets.findings import Findings
 from datasets.formats import crs
+from datasets.formats.bands import ENVIRONMENT
 from datasets.formats.columns import infer, numbers
 from datasets.formats.grid import read_grid
-from datasets.formats.raster import ENVIRONMENT, read_raster
+from datasets.formats.raster import read_raster
 from datasets.formats.table import read_table
 from datasets.formats.vector import read_vector
 
@@ -50,8 +52,19 @@ def warm_up() -> None:
     numbers(table.column(0))
     infer(pa.chunked_array([["1", "2"]]))
     _warm_up_places(np.zeros((1, 2)))
+    _warm_up_tables()
     with rasterio.Env(**ENVIRONMENT):
         sqlite3.connect(":memory:").close()
+
+
+def _warm_up_tables() -> None:
+    """Read a table of two rows from end to end, as a child will."""
+    columns = (Column("id", "id.0", "auto"), Column("value", "value.value", "float"))
+    expect = Expectation("table", "entry", ("csv",), 1 << 20, columns=columns, rows=2)
+    with tempfile.TemporaryDirectory(prefix="motherlode-") as folder:
+        file = Path(folder) / "table.csv"
+        file.write_text("id,value\na,1.5\nb,2.5\n", encoding="ascii")
+        read(file, "csv", expect, Path(folder) / "out")
 
 
 def _warm_up_places(points: Array) -> None:

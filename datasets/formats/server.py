@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from datasets import walls
+from datasets import pages, threads, walls
 from datasets.errors import Rejected
 from datasets.expect import Expectation
 from datasets.findings import reject
@@ -112,6 +112,12 @@ class Server:
         self._jobs[job.pid] = job
         self._selector.register(reading, selectors.EVENT_READ, (self._collect, job))
         self._selector.register(job.process, selectors.EVENT_READ, (self._ended, job))
+        self._selector.register(job.connection, selectors.EVENT_READ, (self._abandoned, job))
+
+    def _abandoned(self, job: _Job) -> None:
+        """Whoever asked has closed the connection: the child ends now, and nobody is answered."""
+        self._selector.unregister(job.connection)
+        self._kill(job)
 
     def _forget(self, job: _Job, reading: int) -> None:
         """In the child: close what the server talks through; what libraries hold open (their own tables) stays."""
@@ -136,6 +142,8 @@ class Server:
         while job.pipe >= 0 and len(job.answer) <= MAX_ANSWER:
             self._collect(job)
         self._selector.unregister(job.process)
+        with contextlib.suppress(KeyError):  # whoever asked may have gone already
+            self._selector.unregister(job.connection)
         os.close(job.process)
         self._kill(job)
         _, status, usage = os.wait4(job.pid, 0)
@@ -222,6 +230,7 @@ def _child(request: dict[str, Any], pipe: int, reader: Reader) -> NoReturn:
         )
     except BaseException as error:  # noqa: BLE001  the edge of the process: answer and leave
         _answer(pipe, {"status": "fault", "note": f"a wall could not be raised: {type(error).__name__}: {error}"})
+    threads.allow(request["threads"])
     try:
         _answer(pipe, _read(request, reader))
     except MemoryError:
@@ -278,8 +287,10 @@ def main(control: int, *, network: bool, reader: Reader = read) -> None:
     """Serve until the control socket closes; ``network`` tells whether the process lives in an empty network."""
     link = socket.socket(fileno=control)
     warm_up()
+    walls.rehearse()
     gc.collect()
     gc.freeze()
     gc.disable()
+    pages.gather()
     link.sendall(json.dumps({**walls.available(), "network": network}).encode() + b"\n")
     Server(link, reader).run()

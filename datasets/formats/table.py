@@ -11,18 +11,37 @@ from datasets.canonical import Array, CanonicalWriter
 from datasets.expect import Column, Expectation
 from datasets.findings import SHOWN, Findings, reject
 from datasets.formats import delimited, parquet
-from datasets.formats.columns import check_finite, check_ids, check_range, class_codes, infer, numbers, text_arrays
+from datasets.formats.column_loops import add_to, all_inside
+from datasets.formats.columns import (
+    check_finite,
+    check_ids,
+    check_range,
+    class_codes,
+    infer,
+    is_text,
+    numbers,
+    text_arrays,
+)
+from datasets.formats.plain import Cell
 from datasets.formats.sheet import Bools, Sheet, Spot, join_masks
+from datasets.threads import each
 
-_CELLS: Mapping[str, delimited.Cell] = {
-    "auto": "text",
+_CELLS: Mapping[str, Cell] = {
+    "auto": "auto",
     "text": "text",
-    "class": "text",
+    "class": "class",
     "int": "int",
     "float": "float",
     "probability": "float",
     "weight": "float",
 }
+
+
+_AS_TEXT = frozenset({"auto", "text", "class"})  # kinds that one column can be at a time
+_BOUNDS: Mapping[str, tuple[float | None, float | None]] = {"weight": (0.0, None), "probability": (0.0, 1.0)}
+_WINDOW = 1 << 16
+_STRETCH = 1 << 17  # rows written at a time; a call of 1 MiB costs the least a byte
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 def read_table(path: Path, form: str, expect: Expectation, out: Path) -> None:
@@ -84,7 +103,7 @@ def _arrays(
 
 
 def _stored(values: pa.ChunkedArray, key: str) -> dict[str, Array]:
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+    if is_text(values):
         return text_arrays(values, key)
     return {key: numbers(values)}
 
@@ -95,7 +114,7 @@ def _ids(sheet: Sheet, columns: list[Column], found: Findings) -> tuple[dict[str
     spots: list[Spot] = []
     for column in filter(_is_id, columns):
         values, spot = sheet.columns[column.name], sheet.spot(column.name)
-        values = infer(values) if column.type == "auto" else values
+        values = infer(values) if column.type == "auto" and is_text(values) else values
         if pa.types.is_floating(values.type):
             spot = check_finite(numbers(values), spot, found)
         ids[column.key] = values
@@ -103,10 +122,12 @@ def _ids(sheet: Sheet, columns: list[Column], found: Findings) -> tuple[dict[str
     return ids, spots
 
 
-def _wanted(expect: Expectation) -> dict[str, delimited.Cell]:
-    wanted: dict[str, delimited.Cell] = {}
+def _wanted(expect: Expectation) -> dict[str, Cell]:
+    wanted: dict[str, Cell] = {}
     for column in expect.columns:
         cell = _CELLS[column.type]
+        if cell != wanted.get(column.name, cell) and {cell, wanted[column.name]} <= _AS_TEXT:
+            cell = wanted[column.name] = "text"
         if wanted.get(column.name, cell) != cell:
             raise reject(
                 "wrong-type",
@@ -136,10 +157,11 @@ def _check_rows(count: int, expect: Expectation) -> None:
 def _check_values(
     arrays: Mapping[str, Array], sheet: Sheet, columns: list[Column], expect: Expectation, found: Findings
 ) -> None:
+    columns = [column for column in columns if column.type in {"float", "probability", "weight"} and not _is_id(column)]
+    if not sheet.bad and _plainly_right(arrays, columns, expect):
+        return
     bad: Bools | None = None
     for column in columns:
-        if column.type not in {"float", "probability", "weight"} or _is_id(column):
-            continue
         values = arrays[column.key]
         spot = check_finite(values, sheet.spot(column.name), found)
         if column.type == "float":
@@ -153,6 +175,32 @@ def _check_values(
     probable = [column.key for column in expect.columns if column.type == "probability"]
     if len(probable) > 1 and all(key in arrays for key in probable):
         _check_sums([arrays[key] for key in probable], bad, found)
+
+
+def _plainly_right(arrays: Mapping[str, Array], columns: list[Column], expect: Expectation) -> bool:
+    """Whether all numbers are finite and in range and all probabilities add up, found in one pass."""
+    bounds = {column.key: _BOUNDS.get(column.type, (expect.low, expect.high)) for column in columns}
+    sums = [column.key for column in expect.columns if column.type == "probability"]
+    count = len(arrays[columns[0].key]) if columns else 0
+
+    def right(start: int) -> bool:
+        cut = {key: arrays[key][start : start + _WINDOW] for key in bounds}
+        for key, (low, high) in bounds.items():
+            ends = -_LARGEST if low is None else low, _LARGEST if high is None else high
+            if not all_inside(cut[key], *ends):
+                return False
+        return len(sums) < 2 or (set(sums) <= cut.keys() and _add_up([cut[key] for key in sums]))
+
+    starts = range(0, count, _WINDOW)
+    return all(each(right, starts, threads=1 if len(starts) < 2 else None))
+
+
+def _add_up(columns: list[Array]) -> bool:
+    total = columns[0].copy()
+    for values in columns[1:]:
+        add_to(total, values)
+    total -= 1.0
+    return bool(all_inside(total, -1e-6, 1e-6))
 
 
 def _check_sums(columns: list[Array], bad: Bools | None, found: Findings) -> None:
@@ -182,5 +230,14 @@ def _write_ids(out: Path, ids: Mapping[str, pa.ChunkedArray], lost: Bools | None
 def _write(out: Path, arrays: Mapping[str, Array], attrs: Mapping[str, Any]) -> None:
     writer = CanonicalWriter(out, "table")
     for name, array in arrays.items():
-        writer.save(name, array)
+        _save(writer, name, array)
     writer.finish(attrs)
+
+
+def _save(writer: CanonicalWriter, name: str, array: Array) -> None:
+    if len(array) < 2 * _STRETCH:
+        writer.save(name, array)
+        return
+    with writer.placed(name, array.dtype, array.shape) as target:
+        for _ in each(lambda start: target.put(start, array[start : start + _STRETCH]), range(0, len(array), _STRETCH)):
+            pass

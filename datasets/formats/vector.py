@@ -1,7 +1,8 @@
 """Points and polygons from any vector format to the canonical form, in the challenge's CRS."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,21 @@ from datasets.canonical import Array, CanonicalWriter, pack_text
 from datasets.expect import Expectation
 from datasets.findings import SHOWN, Findings, reject
 from datasets.formats import crs as systems
-from datasets.formats import delimited
+from datasets.formats import delimited, parquet
 from datasets.formats.columns import numbers, suggest
 from datasets.formats.geojson import read_geojson
 from datasets.formats.geopackage import read_geopackage
 from datasets.formats.geoparquet import read_geoparquet
 from datasets.formats.layer import MAX_VERTICES, MAX_VERTICES_EACH, Layer, Wanted, readable
-from datasets.formats.sheet import join_masks
+from datasets.formats.plain import Cell
+from datasets.formats.ragged import Ragged, valid
+from datasets.formats.ranking import Ranking, rank, write_ranked
+from datasets.formats.sheet import Sheet, join_masks
 
 Floats = npt.NDArray[np.float64]
 Owners = npt.NDArray[np.int64]
 _PAIRS = (("x", "y"), ("easting", "northing"), ("lon", "lat"), ("longitude", "latitude"))
 _LOCAL_PAIRS = 2  # the first pairs are in the challenge's CRS, the others in degrees
-_MULTIPOLYGON = shapely.GeometryType.MULTIPOLYGON
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ class _Move:
 
     source: CRS | None
     target: CRS | None
+    wkt: str | None = None  # of the target, where it is known
+
+    def text(self) -> str | None:
+        """The target as WKT."""
+        return self.wkt if self.target is None else self.target.to_wkt()
 
     def changes(self) -> bool:
         return self.source is not None and self.target is not None and not systems.same(self.source, self.target)
@@ -49,7 +57,7 @@ def read_vector(path: Path, form: str, expect: Expectation, out: Path) -> None:
     found = Findings()
     names = [name for name in (expect.rank, expect.confidence, expect.value, expect.weight, expect.label) if name]
     points = expect.kind == "points"
-    wanted = Wanted("points" if points else "polygons", names, expect.max_features)
+    wanted = Wanted("points" if points else "polygons", names, expect.max_features, expect.label)
     layer = Layer(None)
     with found.gather():
         layer = _READERS[form](path, wanted, found)
@@ -60,13 +68,16 @@ def read_vector(path: Path, form: str, expect: Expectation, out: Path) -> None:
         move = _move(layer, expect)
     values = {name: _numbers(layer, name, found) for name in names if name != expect.label}
     labels = _labels(layer, expect.label, found) if expect.label else None
-    arrays = (_point_arrays if points else _polygon_arrays)(layer, move, values, expect, found)
-    if labels is not None:
-        arrays.update(pack_text(labels, "label"))
     writer = CanonicalWriter(out, expect.kind)
-    for name, array in arrays.items():
-        writer.save(name, array)
-    writer.finish({"crs": None if move.target is None else move.target.to_wkt()})
+    if points:
+        _write_points(writer, _point_columns(layer, move, values, expect, found), values, expect)
+    else:
+        arrays = _polygon_arrays(layer, move, values, expect, found)
+        if labels is not None:
+            arrays.update(pack_text(labels, "label"))
+        for name, array in arrays.items():
+            writer.save(name, array)
+    writer.finish({"crs": move.text()})
 
 
 def _move(layer: Layer, expect: Expectation) -> _Move:
@@ -81,8 +92,10 @@ def _move(layer: Layer, expect: Expectation) -> _Move:
             what = f"The challenge has local coordinates without CRS; the file is in {systems.label(source)}."
             raise reject("wrong-crs", what, hint="Send local x and y.")
         return _Move(None, None)
+    if source is None and layer.local:
+        return _Move(None, None, expect.crs)
     target = systems.from_wkt(expect.crs)
-    if source is None and not layer.local:
+    if source is None:
         hint = f"Write the CRS into the file; the challenge uses {systems.label(target)}."
         raise reject("no-crs", "The file does not say which CRS its coordinates are in.", hint=hint)
     return _Move(source or target, target)
@@ -156,32 +169,42 @@ def _finite(points: Floats, owners: Owners, found: Findings) -> Owners:
     return bad
 
 
-def _point_arrays(
+def _point_columns(
     layer: Layer, move: _Move, values: Mapping[str, Floats], expect: Expectation, found: Findings
-) -> dict[str, Array]:
-    points, index = _read_points(layer, found)
-    bad = _finite(points, index, found)
-    if len(bad):
-        points, index = points[~np.isin(index, bad)], np.setdiff1d(index, bad)
-    points = _moved(points, index, move, found)
+) -> tuple[Floats, Floats]:
+    """Sound x and y of all points in the challenge's CRS, in file order."""
+    plain = None if layer.lost is not None or move.changes() else layer.columns
+    if plain is not None and all(np.isfinite(axis).all() for axis in plain):
+        x, y = plain
+    else:
+        points, index = _read_points(layer, found)
+        bad = _finite(points, index, found)
+        if len(bad):
+            points, index = points[~np.isin(index, bad)], np.setdiff1d(index, bad)
+        points = _moved(points, index, move, found)
+        x, y = points[:, 0], points[:, 1]
     if expect.weight:
         _note(found, "out-of-range", np.flatnonzero(values[expect.weight] < 0), "the weight is negative")
     found.stop_if_any()
-    order = index
-    if expect.rank:
-        order = np.argsort(values[expect.rank], kind="stable")
-    elif expect.confidence:
-        order = np.argsort(-values[expect.confidence], kind="stable")
-    arrays: dict[str, Array] = {"x": points[order, 0], "y": points[order, 1], "order": index, "feature": order}
+    return x, y
+
+
+def _write_points(
+    writer: CanonicalWriter, places: tuple[Floats, Floats], values: Mapping[str, Floats], expect: Expectation
+) -> None:
+    columns = dict(zip("xy", places, strict=True))
     for key, name in (("confidence", expect.confidence), ("value", expect.value), ("weight", expect.weight)):
         if name:
-            arrays[key] = values[name][order]
-    return arrays
+            columns[key] = values[name]
+    by = expect.rank or expect.confidence
+    write_ranked(writer, columns, rank(values[by], falling=not expect.rank) if by else Ranking(len(places[0])))
 
 
 def _read_points(layer: Layer, found: Findings) -> tuple[Floats, Owners]:
     """The points that could be read, and the feature of each."""
     index = readable(layer)
+    if layer.columns is not None:
+        return np.column_stack(layer.columns)[index], index
     if layer.points is not None:
         return layer.points if len(index) == len(layer) else layer.points[index], index
     shapes = layer.shapes[index] if layer.shapes is not None else np.zeros(0, dtype=object)
@@ -193,36 +216,53 @@ def _read_points(layer: Layer, found: Findings) -> tuple[Floats, Owners]:
 def _polygon_arrays(
     layer: Layer, move: _Move, values: Mapping[str, Floats], expect: Expectation, found: Findings
 ) -> dict[str, Array]:
-    shapes, index = _sound_polygons(layer, found)
-    if not len(shapes):
+    made, index = _plain_polygons(layer) or _sound_polygons(layer, found)
+    if not len(made):
         found.stop_if_any()
-    coords, (rings, parts, features) = _ragged(shapes)
-    owners = np.repeat(index, np.diff(rings[parts[features]]))
-    coords = _moved(coords, owners, move, found)
+    coords = made.coords
     if move.changes():
+        owners = np.repeat(index, made.sizes())
+        coords = _moved(coords, owners, move, found)
         lost = np.isin(index, owners[~np.isfinite(coords).all(axis=1)])
-        moved = np.asarray(shapely.from_ragged_array(_MULTIPOLYGON, coords, (rings, parts, features)))
-        _note_invalid(moved[~lost], index[~lost], found)
+        moved = replace(made, coords=coords).only(np.flatnonzero(~lost))
+        _note_invalid(moved, index[~lost], found)
     found.stop_if_any()
-    arrays: dict[str, Array] = {"coords": coords, "rings": rings, "parts": parts, "features": features}
+    arrays: dict[str, Array] = {
+        "coords": coords,
+        "rings": made.rings,
+        "parts": made.parts,
+        "features": made.features,
+    }
     if expect.confidence:
         arrays["confidence"] = values[expect.confidence]
     return arrays
 
 
-def _ragged(shapes: npt.NDArray[Any]) -> tuple[Floats, tuple[npt.NDArray[np.int64], ...]]:
+def _ragged(shapes: npt.NDArray[Any]) -> Ragged:
+    if not len(shapes):
+        return Ragged(np.zeros((0, 2)), *(np.zeros(1, dtype=np.int64) for _ in range(3)))
     _, coords, given = shapely.to_ragged_array(shapes)
     offsets = [np.asarray(item, dtype=np.int64) for item in given]
     if len(offsets) == 2:  # polygons only: every feature is one part
         offsets.append(np.arange(len(shapes) + 1, dtype=np.int64))
-    return np.ascontiguousarray(coords[:, :2]), tuple(offsets)
+    return Ragged(np.ascontiguousarray(coords[:, :2]), *offsets)
 
 
-def _sound_polygons(layer: Layer, found: Findings) -> tuple[npt.NDArray[Any], Owners]:
+def _plain_polygons(layer: Layer) -> tuple[Ragged, Owners] | None:
+    """The polygons of a layer read as arrays, when nothing is wrong with any of them."""
+    made = layer.ragged
+    if made is None or not len(made) or len(made.coords) > MAX_VERTICES or made.sizes().max() > MAX_VERTICES_EACH:
+        return None
+    return (made, np.arange(len(made), dtype=np.int64)) if valid(made).all() else None
+
+
+def _sound_polygons(layer: Layer, found: Findings) -> tuple[Ragged, Owners]:
     """The polygons nothing is wrong with, and the feature of each.
 
     Kinds, vertex budget, finite coordinates, then validity: the dear test comes last.
     """
+    if layer.ragged is not None:
+        layer = replace(layer, shapes=layer.ragged.shapes(), ragged=None)
     index = readable(layer)
     shapes = layer.shapes[index] if layer.shapes is not None else np.zeros(0, dtype=object)
     wrong = ~np.isin(shapely.get_type_id(shapes), (3, 6)) | shapely.is_empty(shapes)
@@ -238,18 +278,17 @@ def _sound_polygons(layer: Layer, found: Findings) -> tuple[npt.NDArray[Any], Ow
     _note(found, "too-many-features", index[large], what, hint="Simplify or split it.")
     shapes, index, sizes = shapes[~(wrong | large)], index[~(wrong | large)], sizes[~(wrong | large)]
     finite = ~np.isin(index, _finite(shapely.get_coordinates(shapes), np.repeat(index, sizes), found))
-    shapes, index = shapes[finite], index[finite]
-    valid = _note_invalid(shapes, index, found)
-    return shapes[valid], index[valid]
+    made, index = _ragged(shapes[finite]), index[finite]
+    good = np.flatnonzero(_note_invalid(made, index, found))
+    return made.only(good), index[good]
 
 
-def _note_invalid(shapes: npt.NDArray[Any], index: Owners, found: Findings) -> npt.NDArray[np.bool_]:
+def _note_invalid(made: Ragged, index: Owners, found: Findings) -> npt.NDArray[np.bool_]:
     """Note the polygons that are not valid; ``index`` is the feature of each. Returns which are valid."""
-    valid = np.asarray(shapely.is_valid(shapes), dtype=np.bool_)
-    bad = np.flatnonzero(~valid)
-    reasons = {
-        int(index[i]): str(shapely.is_valid_reason(shapes[i])).split("[", 1)[0].strip().lower() for i in bad[:SHOWN]
-    }
+    good = valid(made)
+    bad = np.flatnonzero(~good)
+    told = [str(text).split("[", 1)[0].strip().lower() for text in shapely.is_valid_reason(made.shapes(bad[:SHOWN]))]
+    reasons = dict(zip(index[bad[:SHOWN]].tolist(), told, strict=True))
     found.add_each(
         "invalid-geometry",
         list(reasons),
@@ -257,38 +296,61 @@ def _note_invalid(shapes: npt.NDArray[Any], index: Owners, found: Findings) -> n
         total=len(bad),
         hint="Mend it with shapely.make_valid and look at the result; it is never repaired here.",
     )
-    return valid
+    return good
 
 
 def read_csv_points(path: Path, wanted: Wanted, found: Findings) -> Layer:
     """Points from CSV: x and y or easting and northing in the challenge's CRS, else lon and lat in EPSG:4326."""
     header = delimited.read_header(path)
+    return _table_points(header, wanted, found, lambda columns: delimited.read_columns(path, columns, found))
+
+
+def read_parquet_points(path: Path, wanted: Wanted, found: Findings) -> Layer:
+    """Points from GeoParquet, or from a plain Parquet table with the columns of a CSV."""
+    if wanted.geometry == "points":
+        file = parquet.open_parquet(path)
+        names, about = file.schema_arrow.names, file.metadata.metadata or {}
+        if b"geo" not in about and _pair(names) is not None:
+            if file.metadata.num_rows > wanted.limit:
+                what = f"The file has {file.metadata.num_rows} rows; {wanted.limit} are allowed."
+                raise reject("too-many-features", what, hint="Keep the best ones.")
+            return _table_points(names, wanted, found, partial(parquet.read_columns, path, found=found))
+    return read_geoparquet(path, wanted, found)
+
+
+def _pair(header: Sequence[str]) -> int | None:
     lower = [name.strip().lower() for name in header]
-    place = next((i for i, pair in enumerate(_PAIRS) if set(pair) <= set(lower)), None)
+    return next((i for i, pair in enumerate(_PAIRS) if set(pair) <= set(lower)), None)
+
+
+def _table_points(
+    header: Sequence[str], wanted: Wanted, found: Findings, read: Callable[[dict[str, Cell]], Sheet]
+) -> Layer:
+    lower, place = [name.strip().lower() for name in header], _pair(header)
     if place is None or wanted.geometry != "points":
         hint = "Name them x and y (in the challenge's CRS), or lon and lat (in degrees)."
         raise reject("missing-column", "There are no columns for coordinates of points.", hint=hint)
     x, y = (header[lower.index(name)] for name in _PAIRS[place])
     names = [name for name in wanted.names if name in header]
-    sheet = delimited.read_columns(path, {**dict.fromkeys(names, "float"), x: "float", y: "float"}, found)
+    sheet = read({**dict.fromkeys(names, "float"), x: "float", y: "float"})
     if not {x, y} <= sheet.columns.keys():
         found.stop_if_any()
-    points = np.column_stack([numbers(sheet.columns[x]), numbers(sheet.columns[y])])
-    if not len(points):
+    columns = numbers(sheet.columns[x]), numbers(sheet.columns[y])
+    if not len(columns[0]):
         raise reject("empty-file", "The file has a header but no rows.")
-    if len(points) > wanted.limit:
-        what = f"The file has {len(points)} rows; {wanted.limit} are allowed."
+    if len(columns[0]) > wanted.limit:
+        what = f"The file has {len(columns[0])} rows; {wanted.limit} are allowed."
         found.add("too-many-features", what, hint="Keep the best ones.")
     local = place < _LOCAL_PAIRS
     kept = {name: numbers(sheet.columns[name]) if name in sheet.columns else () for name in names}
     lost = join_masks(sheet.bad.get(x), sheet.bad.get(y))
     crs = None if local else CRS.from_epsg(4326)
-    return Layer(crs, points=points, properties=kept, names=header, local=local, lost=lost)
+    return Layer(crs, columns=columns, properties=kept, names=header, local=local, lost=lost)
 
 
 _READERS: Mapping[str, Callable[[Path, Wanted, Findings], Layer]] = {
     "geojson": read_geojson,
     "gpkg": read_geopackage,
-    "geoparquet": read_geoparquet,
+    "geoparquet": read_parquet_points,
     "csv": read_csv_points,
 }

@@ -17,7 +17,7 @@ from datasets.findings import reject
 from datasets.formats import codecs
 from datasets.formats.archive import Archive, open_archive
 from datasets.formats.columns import TEXT_LIMIT
-from datasets.formats.cube import MAX_CHUNK, MAX_LABELS, Selection, Variable
+from datasets.formats.cube import MAX_CHUNK, MAX_LABELS, Selection, Unusual, Variable, chunks_of, pieces
 from datasets.formats.geojson import strict_json
 
 MAX_META = 4 << 20
@@ -82,6 +82,7 @@ class ZarrStore:
             return None
         self._check(layout)
         kind = None if layout.dtype is None or layout.dtype.kind in "US" else layout.dtype
+        itemsize = 1 if layout.dtype is None else layout.dtype.itemsize
         return Variable(
             name=name,
             shape=layout.shape,
@@ -89,6 +90,8 @@ class ZarrStore:
             dims=layout.dims,
             blocks=partial(self._blocks, layout),
             labels=partial(self._labels, layout),
+            pieces=partial(pieces, layout.shape, layout.chunks, itemsize),
+            load=partial(self._load, layout),
             attrs={**layout.attrs, "_FillValue": codecs.fill_value(layout.attrs.get("_FillValue"), layout.dtype)},
         )
 
@@ -156,6 +159,24 @@ class ZarrStore:
             )
         return data
 
+    def _load(self, layout: _Layout, selection: Selection, out: Array) -> None:
+        """See ``cube.Variable``: one codec at most, and each chunk unpacked in memory that is used again."""
+        if layout.dtype is None or len(layout.packers) > 1:
+            raise Unusual("texts, or codecs over codecs")
+        size = math.prod(layout.chunks) * layout.dtype.itemsize
+        scratch = np.empty(size if layout.packers else 0, dtype=np.uint8)
+        stored = tuple(layout.chunks[axis] for axis in layout.order)
+        back = tuple(int(axis) for axis in np.argsort(layout.order))
+        for number, inside, used in chunks_of(selection, layout.chunks):
+            data = self._archive.stored(self._root + layout.key(number), size + size // 8 + 4096)
+            data = data[: len(data) - layout.trailer] if layout.trailer else data
+            if layout.packers:
+                codecs.unpack_into(layout.packers[0], data, scratch)
+            elif len(data) != size:
+                raise Unusual("a chunk of another size")
+            values = scratch if layout.packers else np.frombuffer(data, dtype=np.uint8)
+            out[inside] = values.view(layout.dtype).reshape(stored).transpose(back)[used]
+
     def _blocks(self, layout: _Layout) -> Iterator[tuple[Selection, Array]]:
         if layout.dtype is None:
             raise reject("wrong-type", f"{layout.name!r} holds texts, not numbers.", {"variable": layout.name})
@@ -214,21 +235,13 @@ def _text_size(codec: str, data: bytes) -> int:
     if codec == "blosc":
         return min(int.from_bytes(data[4:8], "little"), MAX_CHUNK)
     if codec == "zstd":
-        return min(_zstd_size(data), MAX_CHUNK)
+        size = codecs.zstd_size(data)
+        if size is None:
+            raise reject("unreadable", "A chunk of texts is damaged.", hint=_HINT)
+        return min(size, MAX_CHUNK)
     if codec == "lz4":
         return min(int.from_bytes(data[:4], "little"), MAX_CHUNK)
     raise reject("unsupported", f"Texts compressed with {codec!r} are not taken.", hint="Use zstd or Blosc for texts.")
-
-
-def _zstd_size(data: bytes) -> int:
-    """The content size of a zstd frame header (RFC 8878, 3.1.1.1)."""
-    if len(data) < 6 or data[:4] != b"\x28\xb5\x2f\xfd":
-        raise reject("unreadable", "A chunk of texts is damaged.", hint=_HINT)
-    flag = data[4] >> 6
-    single = data[4] >> 5 & 1
-    start = 5 + (0 if single else 1) + (0, 1, 2, 4)[data[4] & 3]
-    width = (1 if single else 0, 2, 4, 8)[flag]
-    return int.from_bytes(data[start : start + width], "little") + (256 if flag == 1 else 0)
 
 
 def _sizes(values: Any) -> tuple[int, ...]:

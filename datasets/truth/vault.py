@@ -6,10 +6,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from datasets.canonical import META
 from datasets.digest import digest_bytes, is_digest
 from datasets.errors import IntegrityError, VaultError
 from datasets.store import BlobStore, sync_directory
-from datasets.truth.package import TruthSet, open_truth, read_truth
+from datasets.truth.package import PARTS, TruthSet, open_truth, read_truth
 
 OPENED = "opened.json"
 
@@ -61,7 +62,9 @@ class Vault:
 
 
 def _metas(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): digest_bytes(path.read_bytes()) for path in folder.glob("*/meta.json")}
+    """Digests of what describes the truth's own arrays; whatever else is kept in the folder is not the vault's."""
+    found = [(f"{part}/{META}", folder / part / META) for part in PARTS]
+    return {name: digest_bytes(path.read_bytes()) for name, path in found if path.is_file()}
 
 
 def _kept(folder: Path, commitment: str) -> TruthSet | None:

@@ -12,7 +12,11 @@ class Job(Protocol):
     def result(self, timeout: float | None = None) -> bytes:
         """The answer (JSON). Raises EngineFault when there is none and will be none."""
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        """Nobody wants the answer any more; a task that runs ends within about a second."""
+
+    def progress(self) -> float | None:
+        """The share of the scoring that is done; None before it begins and for short tasks."""
 
     def add_done_callback(self, call: Callable[[Any], None]) -> Any:
         """Call ``call`` once the job is done, from any thread."""

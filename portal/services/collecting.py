@@ -4,6 +4,7 @@ A result is recorded only by whoever still holds the row's fence, and a score ro
 version, so work done twice is recorded once.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -23,12 +24,15 @@ PAUSES = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=15), tim
 KEPT_FAULT = 500
 
 
-def claim(ctx: Context, *, worker: str, limit: int) -> list[Claim]:
-    """Take up to ``limit`` rows of work: drafts (few, somebody waits in front of a form) before entries."""
+def claim(ctx: Context, *, worker: str, limit: int, large: int | None = None) -> list[Claim]:
+    """Take up to ``limit`` rows of work: drafts (few, somebody waits in front of a form) before entries.
+
+    At most ``large`` entries have a large upload; None sets no bound.
+    """
     with ctx.writing() as session:
         now, lease = ctx.now(session), timedelta(seconds=ctx.settings.lease_seconds)
         drafts = queue.claim_drafts(session, worker, now, lease, limit)
-        return drafts + queue.claim_entries(session, worker, now, lease, limit - len(drafts))
+        return drafts + queue.claim_entries(session, worker, now, lease, limit - len(drafts), large=large)
 
 
 def waiting(ctx: Context) -> bool:
@@ -67,6 +71,12 @@ def keep(ctx: Context, *, held: list[Claim]) -> set[Claim]:
     with ctx.writing() as session:
         until = ctx.now(session) + timedelta(seconds=ctx.settings.lease_seconds)
         return {work for work in held if not queue.keep(session, work, until)}
+
+
+def tell(ctx: Context, *, shares: Mapping[Claim, float]) -> set[Claim]:
+    """Write down how much of each entry's scoring is done; the claims that were lost meanwhile."""
+    with ctx.writing() as session:
+        return {work for work, share in shares.items() if not queue.tell(session, work, share)}
 
 
 def record(ctx: Context, *, work: Claim, answer: bytes) -> bool:

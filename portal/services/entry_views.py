@@ -41,7 +41,7 @@ def _view(session: Session, challenge: Challenge, row: Submission, score: Score 
         note=row.note,
         state=row.state,
         position=queue.position(session, row.id) if row.state is EntryState.QUEUED else None,
-        progress=None,
+        progress=row.progress if row.state is EntryState.SCORING else None,
         public_scores=done.public if done else None,
         findings=finding_views(done.findings) if done else (),
         attempts=row.attempts,

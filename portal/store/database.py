@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 BUSY_MS = 30_000
-REVISION = "0005"  # the newest migration; a test compares
+REVISION = "0006"  # the newest migration; a test compares
 _WRITES = "motherlode_writes"
 Unreachable = OperationalError
 

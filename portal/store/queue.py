@@ -8,12 +8,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.domain.states import DraftState, EntryState
 from portal.store.tables import Draft, Submission, Worker
+from scoring.contracts import LARGE_BYTES
 
 SPARE = 4
 OPEN_DRAFTS = (DraftState.CHECKING, DraftState.PUBLISHING)
@@ -21,27 +23,43 @@ OPEN_DRAFTS = (DraftState.CHECKING, DraftState.PUBLISHING)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A row this worker holds until ``until``, and the fence it holds it by."""
+    """A row this worker holds until ``until``, and the fence it holds it by. ``large``: an entry of many bytes."""
 
     kind: str
     id: uuid.UUID
     fence: int
     attempts: int
     until: datetime
+    large: bool = False
 
 
-def claim_entries(session: Session, worker: str, now: datetime, lease: timedelta, limit: int) -> list[Claim]:
-    """Take up to ``limit`` entries: each team's first before anybody's second, busy teams later, oldest first."""
-    fair = _fair_line(now).limit(limit * SPARE)
-    ids = list(session.scalars(select(fair.subquery().c.id)))
+def claim_entries(
+    session: Session, worker: str, now: datetime, lease: timedelta, limit: int, *, large: int | None = None
+) -> list[Claim]:
+    """Take up to ``limit`` entries: each team's first before anybody's second, busy teams later, oldest first.
+
+    At most ``large`` of them have a large upload; the small ones behind those that stay come first then.
+    """
+    most = limit if large is None else min(large, limit)
+    line = _fair_line(now).subquery()
+    order = (line.c.turn, line.c.received_at, line.c.id)
+    found: list[Row[Any]] = []
+    for of_size, wanted in ((line.c.file_bytes <= LARGE_BYTES, limit), (line.c.file_bytes > LARGE_BYTES, most)):
+        if wanted > 0:
+            found += session.execute(select(*order).where(of_size).order_by(*order).limit(wanted * SPARE))
+    ids = [id_ for _, _, id_ in sorted(map(tuple, found))]
     query = (
         select(Submission)
         .where(Submission.id.in_(ids), Submission.state == EntryState.QUEUED)
         .with_for_update(skip_locked=True)
     )
-    rows = sorted(session.scalars(query), key=lambda row: ids.index(row.id))[:limit]
-    for row in rows:
-        row.state = EntryState.SCORING
+    rows: list[Submission] = []
+    for row in sorted(session.scalars(query), key=lambda row: ids.index(row.id)):
+        is_large = row.file_bytes > LARGE_BYTES
+        if len(rows) < limit and (not is_large or most > 0):
+            most -= is_large
+            row.state, row.progress = EntryState.SCORING, None
+            rows.append(row)
     return [_take("score", row, worker, now + lease) for row in rows]
 
 
@@ -72,6 +90,12 @@ def keep(session: Session, claim: Claim, until: datetime) -> bool:
     table = Submission if claim.kind == "score" else Draft
     query = update(table).where(*_held_by(table, claim))
     return session.scalars(query.values(lease_until=until).returning(table.id)).one_or_none() is not None
+
+
+def tell(session: Session, claim: Claim, share: float) -> bool:
+    """Write down how much of an entry's scoring is done. False when the row was lost."""
+    query = update(Submission).where(*_held_by(Submission, claim)).values(progress=share)
+    return session.scalars(query.returning(Submission.id)).one_or_none() is not None
 
 
 def held(session: Session, claim: Claim) -> Submission | Draft | None:
@@ -148,10 +172,11 @@ def _take(kind: str, row: Submission | Draft, worker: str, until: datetime) -> C
     row.fence += 1
     row.attempts += 1
     row.worker, row.lease_until = worker, until
-    return Claim(kind, row.id, row.fence, row.attempts, until)
+    large = isinstance(row, Submission) and row.file_bytes > LARGE_BYTES
+    return Claim(kind, row.id, row.fence, row.attempts, until, large)
 
 
-def _fair_line(now: datetime | None) -> Select[tuple[uuid.UUID, datetime, int]]:
+def _fair_line(now: datetime | None) -> Select[tuple[uuid.UUID, datetime, int, int]]:
     """Waiting entries with their turn: how many of the same team are being scored or wait before them.
 
     Those that pause after a fault of the platform are left out, unless ``now`` is None.
@@ -166,7 +191,8 @@ def _fair_line(now: datetime | None) -> Select[tuple[uuid.UUID, datetime, int]]:
         partition_by=Submission.team_id, order_by=(Submission.received_at, Submission.number)
     )
     turn = (before + func.coalesce(busy.c.n, 0)).label("turn")
-    query = select(Submission.id, Submission.received_at, turn).outerjoin(busy, busy.c.team_id == Submission.team_id)
+    columns = (Submission.id, Submission.received_at, turn, Submission.file_bytes)
+    query = select(*columns).outerjoin(busy, busy.c.team_id == Submission.team_id)
     query = query.where(Submission.state == EntryState.QUEUED)
     if now is not None:
         query = query.where(Submission.available_at <= now)

@@ -25,6 +25,11 @@ def fingerprint(entry: EntryView) -> str:
     return sha256(repr(shown).encode()).hexdigest()[:16]
 
 
+def saying(entry: EntryView) -> str:
+    """Changes when there is something to read out: a share of the scoring is only shown."""
+    return sha256(repr((entry.state, entry.position, entry.attempts)).encode()).hexdigest()[:16]
+
+
 def _layers(entry: EntryView) -> dict[str, Any]:
     return artifact_list(entry.artifacts, lambda name: url_for(".artifact", entry_id=entry.id, name=name))
 
@@ -37,6 +42,7 @@ def _shown(entry: EntryView) -> dict[str, Any]:
         "page": page,
         "card": page.card,
         "seen": fingerprint(entry),
+        "said": saying(entry),
         "waiting": entry.state in UNDER_WAY,
         "pictures": [name for name in entry.artifacts if name.endswith(".png")],
         "shapes": [name for name in entry.artifacts if name.endswith(".geojson")],
@@ -54,11 +60,13 @@ def entry(entry_id: str) -> str:
 @bp.get("/result")
 @guards.signed_in
 def result(entry_id: str) -> Response:
-    """The part that changes; 204 while nothing new is to be said, so that nothing is read out twice."""
+    """The part that changes, with a sentence to be read out when its state did; 204 while nothing is new."""
     found = _entry(entry_id)
     if request.args.get("seen") == fingerprint(found):
         return Response(status=204)
-    return make_response(render_template("entries/_result.html", **_shown(found)))
+    now = saying(found)
+    tell = request.args.get("said", now) != now
+    return make_response(render_template("entries/_result.html", **_shown(found), tell=tell))
 
 
 @bp.get("/layers")

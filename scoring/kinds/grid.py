@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,10 @@ from datasets.blocks import SIDES, Placed, placed_by_labels, placed_whole
 from datasets.canonical import Array, Canonical
 from datasets.errors import EngineFault, Finding, Rejected
 from datasets.spec import COS_LAT, Spec
-from scoring.kinds.columns import column, id_codes, text_of
+from scoring.kinds.columns import Column, column, is_text, joint_codes, text_of
 from scoring.kinds.pairing import FEW, Block, Pairing, TruthSet, spread
+from scoring.kinds.windows import window
+from scoring.metrics.ensemble_loops import all_finite
 from scoring.rules import option, sample_type
 from scoring.samples import Ensemble, Numbers
 
@@ -56,7 +58,7 @@ def check(prediction: Canonical, template: Canonical, spec: Spec) -> list[Findin
 
 def _label_findings(prediction: Canonical, template: Canonical, dim: str) -> Iterator[Finding]:
     wanted, given = column(template, f"coord.{dim}"), column(prediction, f"coord.{dim}")
-    left, right = id_codes([wanted], [given])
+    left, right = _label_codes(wanted, given)
     sides = (
         (template, ~np.isin(left, right), "missing"),
         (prediction, ~np.isin(right, left), "not asked for"),
@@ -79,13 +81,23 @@ def _label_findings(prediction: Canonical, template: Canonical, dim: str) -> Ite
         )
 
 
+def _label_codes(wanted: Column, given: Column) -> tuple[Ints, Ints]:
+    """Codes of two lists of labels; equal labels have equal codes."""
+    if is_text(wanted) or is_text(given):
+        return joint_codes(wanted, given)
+    _, codes = np.unique(np.concatenate([np.asarray(wanted), np.asarray(given)]), return_inverse=True)
+    return codes[: len(wanted)], codes[len(wanted) :]
+
+
 def _gap_findings(prediction: Canonical, template: Canonical, dims: list[str], member: str | None) -> list[Finding]:
     """Values that are not finite where the template has a value."""
+    if prediction.attrs.get("finite"):  # intake saw every value; whoever reads a window looks again
+        return []
     aligned = Aligned.of(prediction, template, tuple(dims), member)
     count, first = 0, None
     for part in aligned.parts:
         y, x = aligned.cut(part)
-        bad = ~np.isfinite(x).all(axis=-1) & np.isfinite(y)
+        bad = ~np.isfinite(x).all(axis=0) & np.isfinite(y)
         here = int(bad.sum())
         if here and first is None:
             place = np.unravel_index(int(np.argmax(bad)), bad.shape)
@@ -103,46 +115,71 @@ def _gap_findings(prediction: Canonical, template: Canonical, dims: list[str], m
 
 @dataclass(frozen=True)
 class Aligned:
-    """Truth with dims in its own order, and the prediction as a view with the same dims and members last.
+    """Truth and prediction by the same dims; both are read in windows and never held whole.
 
+    ``own``, ``names``: the axis of truth and prediction for each dim, ``member`` the prediction's axis of members.
     ``picks``: for each dim the prediction's positions in the truth's label order, None where they are the same.
     """
 
     dims: tuple[str, ...]
     template: Canonical
-    truth: Array
     prediction: Array
+    own: tuple[int, ...]
+    names: tuple[int, ...]
+    member: int | None
     picks: tuple[Ints | None, ...]
     parts: tuple[tuple[slice, ...], ...]
 
     @classmethod
-    def of(cls, prediction: Canonical, template: Canonical, dims: tuple[str, ...], member: str | None) -> "Aligned":
-        own = dims_of(template)
-        truth = np.transpose(
-            template.arrays["data"], [own.index(d) for d in dims] + [i for i, d in enumerate(own) if d not in dims]
-        )
-        if truth.ndim > len(dims):  # a sample with members as template: any member shows which cells are asked for
-            truth = truth[..., 0]
-        names = dims_of(prediction)
-        order = [names.index(dim) for dim in dims] + ([names.index(member)] if member else [])
-        view = np.transpose(prediction.arrays["data"], order)
-        view = view if member else view[..., None]
+    def of(
+        cls,
+        prediction: Canonical,
+        template: Canonical,
+        dims: tuple[str, ...],
+        member: str | None,
+        whole: frozenset[str] = frozenset(),
+    ) -> "Aligned":
+        """``whole``: dims that no part may cut."""
+        theirs, names = dims_of(template), dims_of(prediction)
+        own = tuple(theirs.index(dim) for dim in dims)
+        data, axis = prediction.arrays["data"], None if member is None else names.index(member)
+        shape = tuple(template.arrays["data"].shape[axis] for axis in own)
+        width = data.itemsize * (1 if axis is None else data.shape[axis])
         picks = tuple(_pick(prediction, template, dim) for dim in dims)
-        return cls(dims, template, truth, view, picks, tuple(_parts(truth.shape, view.shape[-1] * view.dtype.itemsize)))
+        parts = _parts(shape, width, frozenset(dims.index(dim) for dim in whole if dim in dims))
+        return cls(dims, template, data, own, tuple(names.index(dim) for dim in dims), axis, picks, tuple(parts))
 
-    def cut(self, part: tuple[slice, ...]) -> tuple[Array, Array]:
-        """Truth and prediction (members last) of one part."""
-        x: Any = self.prediction
-        for axis, (pick, rows) in enumerate(zip(self.picks, part, strict=True)):
-            x = x[(slice(None),) * axis + (rows if pick is None else pick[rows],)]
-        return np.asarray(self.truth[part]), np.asarray(x)
+    def cut(self, part: tuple[slice, ...], lead: int | None = None) -> tuple[Array, Array]:
+        """Truth and prediction of one part, the members in front; dim ``lead`` of both comes before everything."""
+        first = [] if lead is None else [lead]
+        order = [*first, *(place for place in range(len(self.dims)) if place != lead)]
+        return self._truth(part, order), self._members(part, order, len(first))
+
+    def _truth(self, part: tuple[slice, ...], order: list[int]) -> Array:
+        data = self.template.arrays["data"]
+        cuts = [slice(0, 1)] * data.ndim  # a sample with members as template: any of them shows which cells are asked
+        for axis, rows in zip(self.own, part, strict=True):
+            cuts[axis] = rows
+        rest = [axis for axis in range(data.ndim) if axis not in self.own]
+        found = window(data, cuts, [*rest, *(self.own[place] for place in order)])
+        return found.reshape(found.shape[len(rest) :])
+
+    def _members(self, part: tuple[slice, ...], order: list[int], leading: int) -> Array:
+        cuts: list[slice | Ints] = [slice(0, 0)] * self.prediction.ndim
+        for axis, pick, rows in zip(self.names, self.picks, part, strict=True):
+            cuts[axis] = rows if pick is None else pick[rows]
+        axes = [self.names[place] for place in order]
+        if self.member is None:
+            return np.expand_dims(window(self.prediction, cuts, axes), leading)
+        cuts[self.member] = slice(0, self.prediction.shape[self.member])
+        return window(self.prediction, cuts, [*axes[:leading], self.member, *axes[leading:]])
 
     def label(self, dim: str, place: int) -> str:
         return labels_of(self.template, dim)[place]
 
 
 def _pick(prediction: Canonical, template: Canonical, dim: str) -> Ints | None:
-    left, right = id_codes([column(template, f"coord.{dim}")], [column(prediction, f"coord.{dim}")])
+    left, right = _label_codes(column(template, f"coord.{dim}"), column(prediction, f"coord.{dim}"))
     if np.array_equal(left, right):
         return None
     place = np.zeros(int(right.max(initial=0)) + 1, dtype=np.int64)
@@ -150,20 +187,20 @@ def _pick(prediction: Canonical, template: Canonical, dim: str) -> Ints | None:
     return place[left]
 
 
-def _parts(shape: tuple[int, ...], width: int) -> Iterator[tuple[slice, ...]]:
-    """Slabs of about 16 MiB: whole trailing dimensions, ranges of the next, single steps of the leading ones."""
-    inner, axis = width, len(shape)
-    while axis and inner * shape[axis - 1] <= PART_BYTES:
-        axis -= 1
-        inner *= shape[axis]
-    if not axis:
-        yield tuple(slice(0, length) for length in shape)
-        return
-    ranges = spread(shape[axis - 1], PART_BYTES // max(1, inner))
-    tail = tuple(slice(0, length) for length in shape[axis:])
-    for lead in product(*(range(length) for length in shape[: axis - 1])):
-        for start, stop in ranges:
-            yield (*(slice(i, i + 1) for i in lead), slice(start, stop), *tail)
+def _parts(shape: tuple[int, ...], width: int, whole: frozenset[int]) -> Iterator[tuple[slice, ...]]:
+    """Slabs of about 16 MiB: whole trailing dimensions, ranges of the next, single steps of the leading ones.
+
+    Dimensions in ``whole`` are never cut, however large that makes a slab.
+    """
+    steps = [length if axis in whole else 1 for axis, length in enumerate(shape)]
+    for axis in reversed(range(len(shape))):
+        room = PART_BYTES // max(1, width * prod(steps))
+        steps[axis] = max(steps[axis], min(shape[axis], room))
+        if steps[axis] < shape[axis]:
+            break
+    ranges = [spread(length, step) for length, step in zip(shape, steps, strict=True)]
+    for place in product(*ranges):
+        yield tuple(slice(start, stop) for start, stop in place)
 
 
 def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
@@ -176,16 +213,23 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
     if findings:
         raise Rejected(findings)
     dims = dims_of(truth.truth)
-    aligned = Aligned.of(prediction, truth.truth, dims, member_of(prediction, spec))
+    vectors = frozenset(_vector_dims(spec))
+    aligned = Aligned.of(prediction, truth.truth, dims, member_of(prediction, spec), vectors)
     cutter = Cutter(
-        aligned, place(truth.truth, spec), _axis(dims, spec), _weights(truth.truth, spec), _groups(truth.truth, spec)
+        aligned,
+        place(truth.truth, spec),
+        _axis(dims, spec),
+        _weights(truth.truth, spec),
+        _groups(truth.truth, spec),
+        _edges(truth.truth),
+        promised=bool(prediction.attrs.get("finite")),
     )
     wanted = sample_type(spec)
 
     def samples(part: int) -> Iterator[Block]:
         return cutter.samples(aligned.parts[part], ensemble=wanted == "ensemble")
 
-    return Pairing(len(aligned.parts), samples, len(cutter.placed.keys))
+    return Pairing(len(aligned.parts), samples, len(cutter.placed.keys), truth.truth.arrays["data"].size)
 
 
 def place(truth: Canonical, spec: Spec) -> Placed:
@@ -218,12 +262,28 @@ def _weights(truth: Canonical, spec: Spec) -> Array | None:
     )
 
 
+def _vector_dims(spec: Spec) -> set[str]:
+    """The dimensions that make up a vector of the energy score; none where it is not asked for."""
+    if "energy_score" not in spec.scoring.metrics:
+        return set()
+    over = option(spec.scoring.options, "energy_score", "over")
+    return {over} if isinstance(over, str) else set(over or ())
+
+
+def _edges(truth: Canonical) -> Array | None:
+    """The edges between the categories of every truth cell: (K − 1, and the truth's own shape), broadcast."""
+    if "edges" not in truth.arrays:
+        return None
+    data, edges, names = truth.arrays["data"], truth.arrays["edges"], list(truth.attrs["edges_dims"])[1:]
+    own = [dim for dim in dims_of(truth) if dim in names]
+    turned = np.transpose(edges, [0, *(1 + names.index(dim) for dim in own)])
+    sizes = [length if dim in own else 1 for dim, length in zip(dims_of(truth), data.shape, strict=True)]
+    return np.broadcast_to(turned.reshape([len(edges), *sizes]), (len(edges), *data.shape))
+
+
 def _groups(truth: Canonical, spec: Spec) -> Array | None:
     """A number per truth cell that is the same along the dimensions which make up a vector of the energy score."""
-    if "energy_score" not in spec.scoring.metrics:
-        return None
-    over = option(spec.scoring.options, "energy_score", "over")
-    over = {over} if isinstance(over, str) else set(over or ())
+    over = _vector_dims(spec)
     dims, shape = dims_of(truth), truth.arrays["data"].shape
     if not over & set(dims):
         return None
@@ -240,23 +300,38 @@ class Cutter:
     axis: int | None
     weight: Array | None
     group: Array | None
+    edges: Array | None
+    promised: bool
 
     def samples(self, part: tuple[slice, ...], *, ensemble: bool) -> Iterator[Block]:
-        y, x = self.aligned.cut(part)
-        labels = range(1) if self.axis is None else range(part[self.axis].start, part[self.axis].stop)
-        for number, label in enumerate(labels):
-            here: tuple[Any, ...] = (
-                (slice(None),) * y.ndim if self.axis is None else (*(slice(None),) * self.axis, number)
-            )
-            truth, members = y[here], x[here]
+        y, x = self.aligned.cut(part, self.axis)
+        if self.promised and not all_finite(x.reshape(-1)):
+            raise EngineFault("an array that intake found finite holds a value that is not")
+        first = 0 if self.axis is None else part[self.axis].start
+        if self.axis is None:
+            y, x = y[None], x[None]
+        for number in range(len(y)):
+            truth, members = y[number].reshape(-1), x[number].reshape(x.shape[1], -1)
             keep = np.isfinite(truth)
             if not keep.any():
                 continue
-            w, group = (None if a is None else a[part][here][keep] for a in (self.weight, self.group))
+            w, group, edges = (self._cells(a, part, number) for a in (self.weight, self.group, self.edges))
+            if not keep.all():
+                truth, members = truth[keep], members[:, keep]
+                w, group, edges = (None if a is None else a[..., keep] for a in (w, group, edges))
+            label = first + number
             key, side = self.placed.keys[self.placed.codes[label]], SIDES[self.placed.sides[label]]
-            values = members[keep]
-            yield (
-                key,
-                side,
-                Ensemble(truth[keep], values, w, group) if ensemble else Numbers(truth[keep], values[:, 0], w),
-            )
+            if ensemble:
+                yield key, side, Ensemble(truth, members.T, w, group, None if edges is None else edges.T)
+            else:
+                yield key, side, Numbers(truth, members[0], w)
+
+    def _cells(self, array: Array | None, part: tuple[slice, ...], number: int) -> Array | None:
+        """What belongs to the cells of one block of a part: (n,), or (K − 1, n) of edges."""
+        if array is None:
+            return None
+        more = array.ndim - len(part)
+        found = array[(slice(None),) * more + part]
+        if self.axis is not None:
+            found = np.take(found, number, axis=more + self.axis)
+        return found.reshape(*found.shape[:more], -1)

@@ -1,10 +1,11 @@
 """What every kind hands to the engine: a pairing of prediction and truth, cut into parts and blocks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from datasets.blocks import Side
-from datasets.canonical import Canonical
+from datasets.canonical import Array, Canonical
 from datasets.errors import Finding
 from scoring.samples import Sample
 
@@ -14,10 +15,15 @@ Block = tuple[str, Side, Sample]
 
 @dataclass(frozen=True)
 class TruthSet:
-    """A challenge's hidden truth. ``grid``: the grid through which points are read, and its valid cells."""
+    """A challenge's hidden truth. ``grid``: the grid through which points are read, and its valid cells.
+
+    ``prepared``: what the kind's ``prepare`` made of this truth and spec, kept with an opened truth so that it is
+    made once; empty when nothing was kept, and then made anew for every entry.
+    """
 
     truth: Canonical
     grid: Canonical | None = None
+    prepared: Mapping[str, Array] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,23 @@
 """Points: ranked targets against deposits, matched one to one within a radius."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
-from datasets.blocks import PUBLIC, SIDES, Placed, make_tiling, placed_whole
+from datasets.blocks import PUBLIC, SIDES, Placed, Side, by_code, make_tiling, placed_whole
 from datasets.canonical import Array, Canonical
 from datasets.errors import Finding, Rejected
 from datasets.spec import Spec
+from scoring.kinds import reach
 from scoring.kinds.pairing import Block, Pairing, TruthSet
-from scoring.samples import Matches
+from scoring.rules import NEEDS_REACH
+from scoring.samples import Matches, Reach
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 NONE = -1
-PAIRS = 2_000_000  # looked at together, so that stacked targets cannot fill the memory
-SLACK = 1e-9  # the tree is asked a little further; the radius itself is tested on the exact distance
 
 
 @dataclass(frozen=True)
@@ -52,42 +49,22 @@ def match(targets: Floats, rank: Ints, deposits: Floats, radius: float) -> Match
 
     Equal distances go to the deposit that comes first in the truth.
     """
-    taken = np.full(len(targets), NONE, dtype=np.int64)
-    distance = np.zeros(len(targets))
-    waiting, free = np.argsort(rank, kind="stable"), np.arange(len(deposits))
-    while len(waiting) and len(free):
-        tree, reach = cKDTree(deposits[free]), radius * (1 + SLACK)
-        nearest, _ = tree.query(targets[waiting], distance_upper_bound=np.nextafter(reach, np.inf))
-        waiting = waiting[np.isfinite(nearest)]
-        lengths = tree.query_ball_point(targets[waiting], reach, return_length=True)
-        count = max(1, int(np.searchsorted(np.cumsum(lengths), PAIRS, side="right")))
-        lists: Any = tree.query_ball_point(targets[waiting[:count]], reach)
-        who, which, gap = _near_pairs(targets, waiting[:count], deposits[free], lists)
-        inside = gap <= radius
-        _greedy(who[inside], free[which[inside]], gap[inside], rank, taken, distance)
-        waiting, free = waiting[count:], np.setdiff1d(free, taken, assume_unique=False)
+    taken, distance = np.full(len(targets), NONE, dtype=np.int64), np.zeros(len(targets))
+    order = np.argsort(rank, kind="stable")
+    truth = reach.index(deposits[:, 0], deposits[:, 1], radius)
+    found = reach.nearest_free(targets[:, 0], targets[:, 1], order, truth, radius)
+    who = order[found.turn]
+    taken[who], distance[who] = found.which, found.distance
     return Matching(taken, distance)
 
 
-def _near_pairs(targets: Floats, who: Ints, deposits: Floats, lists: Sequence[list[int]]) -> tuple[Ints, Ints, Floats]:
-    """Pairs near each other: target indices, deposit indices, exact distances."""
-    lengths = np.array([len(found) for found in lists], dtype=np.int64)
-    left = np.repeat(who, lengths)
-    which = np.fromiter(chain.from_iterable(lists), dtype=np.int64, count=int(lengths.sum()))
-    across = targets[left] - deposits[which]
-    return left, which, np.hypot(across[:, 0], across[:, 1])
+def prepare(truth: TruthSet, spec: Spec) -> Mapping[str, Array]:
+    """The index of the deposits; see ``scoring.kinds.reach``."""
+    return reach.index(truth.truth.arrays["x"], truth.truth.arrays["y"], _radius(spec))
 
 
-def _greedy(who: Ints, which: Ints, gap: Floats, rank: Ints, taken: Ints, distance: Floats) -> None:
-    """Walk the pairs by rank, then distance, then place in the truth; writes into ``taken`` and ``distance``."""
-    order = np.lexsort((which, gap, rank[who]))
-    gone: set[int] = set()
-    served: set[int] = set()
-    for target, deposit, near in zip(who[order].tolist(), which[order].tolist(), gap[order].tolist(), strict=True):
-        if target not in served and deposit not in gone:
-            served.add(target)
-            gone.add(deposit)
-            taken[target], distance[target] = deposit, near
+def _radius(spec: Spec) -> float:
+    return float(spec.truth.radius or 0)
 
 
 def check(prediction: Canonical, _template: Canonical, spec: Spec) -> list[Finding]:
@@ -122,16 +99,37 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
     findings = check(prediction, truth.truth, spec)
     if findings:
         raise Rejected(findings)
-    targets, deposits = places(prediction), places(truth.truth)
-    rank = ranks(prediction)
-    found = match(targets, rank, deposits, float(spec.truth.radius or 0))
-    here, there = place(targets, deposits, found.taken, spec)
-    value = truth.truth.arrays.get("value")
+    there, radius = placed(truth.truth, spec), _radius(spec)
+    made = truth.prepared if reach.fits(truth.prepared, radius) else prepare(truth, spec)
+    search = _Search(prediction, truth.truth, made, radius)
 
-    def samples(_part: int) -> Iterator[Block]:
-        return _samples(found, rank, None if value is None else np.asarray(value, dtype=np.float64), here, there)
+    def samples(part: int) -> Iterator[Block]:
+        return _reaches(search, there) if part else _matches(search, spec)
 
-    return Pairing(1, samples, len(set(there.codes.tolist())), len(targets))
+    parts = 2 if NEEDS_REACH & set(spec.scoring.metrics) else 1
+    return Pairing(parts, samples, len(np.unique(there.codes)), len(prediction.arrays["x"]))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Ranked targets, the deposits, and the index of these."""
+
+    prediction: Canonical
+    truth: Canonical
+    index: Mapping[str, Array]
+    radius: float
+
+    @property
+    def targets(self) -> tuple[Array, Array, Array | None]:
+        """x, y and the order by rank, best first; None when they stand in it."""
+        arrays = self.prediction.arrays
+        return arrays["x"], arrays["y"], arrays.get("order")
+
+    @property
+    def value(self) -> Floats | None:
+        """The worth of each deposit."""
+        value = self.truth.arrays.get("value")
+        return None if value is None else np.asarray(value, dtype=np.float64)
 
 
 def places(canonical: Canonical) -> Floats:
@@ -139,39 +137,120 @@ def places(canonical: Canonical) -> Floats:
     return np.stack([np.asarray(canonical.arrays["x"]), np.asarray(canonical.arrays["y"])], axis=1).astype(np.float64)
 
 
+def placed(truth: Canonical, spec: Spec) -> Placed:
+    """Blocks and sides of the deposits."""
+    if spec.blocks is None or spec.blocks.size is None:
+        return placed_whole(len(truth.arrays["x"]))
+    xy = places(truth)
+    return make_tiling(xy[:, 0], xy[:, 1], spec.blocks).place(xy[:, 0], xy[:, 1])
+
+
 def place(targets: Floats, truths: Floats, taken: Ints, spec: Spec) -> tuple[Placed, Placed]:
     """Blocks and sides of predictions and of truths, over one common list of keys; hits go with their truth.
 
     ``taken`` (m,): the truth that stands for each prediction, NONE where it stands alone.
     """
+    here, there = _apart(targets, truths, spec)
+    hit = taken != NONE
+    codes, sides = here.codes.copy(), here.sides.copy()
+    codes[hit], sides[hit] = there.codes[taken[hit]], there.sides[taken[hit]]
+    return Placed(codes, here.keys, sides), there
+
+
+def _apart(targets: Floats, truths: Floats, spec: Spec) -> tuple[Placed, Placed]:
+    """Blocks and sides of where predictions and truths themselves lie."""
     if spec.blocks is None or spec.blocks.size is None:
         return placed_whole(len(targets)), placed_whole(len(truths))
     tiling = make_tiling(truths[:, 0], truths[:, 1], spec.blocks)
     every = tiling.place(*np.concatenate([truths, targets]).T)
-    there = Placed(every.codes[: len(truths)], every.keys, every.sides[: len(truths)])
-    codes, sides = every.codes[len(truths) :].copy(), every.sides[len(truths) :].copy()
-    hit = taken != NONE
-    codes[hit], sides[hit] = there.codes[taken[hit]], there.sides[taken[hit]]
-    return Placed(codes, every.keys, sides), there
+    count = len(truths)
+    return (
+        Placed(every.codes[count:], every.keys, every.sides[count:]),
+        Placed(every.codes[:count], every.keys, every.sides[:count]),
+    )
 
 
-def _samples(found: Matching, rank: Ints, value: Array | None, here: Placed, there: Placed) -> Iterator[Block]:
-    hit = found.taken != NONE
-    gained = None if value is None else np.where(hit, value[np.where(hit, found.taken, 0)] if len(value) else 0.0, 0.0)
-    targets = {(key, side): rows for key, side, rows in here.groups()}
-    truths = {(key, side): rows for key, side, rows in there.groups()}
-    nobody = np.empty(0, dtype=np.int64)
-    for key, side in sorted({*targets, *truths}, key=lambda item: (item[0], SIDES.index(item[1]))) or [("all", PUBLIC)]:
-        rows, owned = targets.get((key, side), nobody), truths.get((key, side), nobody)
-        yield (
-            key,
-            side,
-            Matches(
-                rank=rank[rows] + 1,
-                hit=hit[rows],
-                n_truth=float(len(owned)),
-                value=None if gained is None else gained[rows],
-                distance=found.distance[rows],
-                value_total=0.0 if value is None else float(value[owned].sum()),
-            ),
-        )
+@dataclass(frozen=True)
+class _Misses:
+    """False alarms counted: ``count`` of them in ``group`` between two successive hits, told by a ``rank`` there."""
+
+    group: Ints
+    rank: Ints
+    count: Ints
+
+
+def _matches(search: _Search, spec: Spec) -> Iterator[Block]:
+    """Hits, misses and deposits of each block."""
+    found = reach.nearest_free(*search.targets, search.index, search.radius)
+    keys, own, misses = _grouped(search.prediction, search.truth, spec, found)
+    truths, hits, alarms = _rows(own), _rows(own[found.which]), _rows(misses.group)
+    worth, nobody = search.value, np.empty(0, dtype=np.int64)
+    for key, side, group in _named({*truths, *hits, *alarms}, keys) or [("all", PUBLIC, 0)]:
+        owned, hit, alarm = truths.get(group, nobody), hits.get(group, nobody), alarms.get(group, nobody)
+        total = 0.0 if worth is None else float(worth[owned].sum())
+        yield key, side, _sample(found, hit, misses, alarm, worth, (float(len(owned)), total))
+
+
+def _reaches(search: _Search, there: Placed) -> Iterator[Block]:
+    """When the deposits of each block were first reached; nothing in it is counted as a candidate or a truth again."""
+    first = reach.reached(*search.targets, search.index, search.radius)
+    worth, count, nobody = search.value, len(search.targets[0]), np.empty(0)
+    for key, side, own in there.groups():
+        reached = Reach(first[own], None if worth is None else worth[own], count)
+        yield key, side, Matches(nobody, nobody, 0.0, reach=reached)
+
+
+def _grouped(
+    prediction: Canonical, truth: Canonical, spec: Spec, found: reach.Hits
+) -> tuple[tuple[str, ...], Ints, _Misses]:
+    """Keys of the blocks, the group of each deposit (place of its key · number of sides + side), and the misses."""
+    count, steps = len(prediction.arrays["x"]), len(SIDES)
+    between = np.diff(found.turn, prepend=-1, append=count) - 1
+    rank = np.concatenate([[1], found.turn + 2])  # the first after each hit; nothing is there where between is 0
+    if spec.blocks is None or spec.blocks.size is None:
+        there, some = placed_whole(len(truth.arrays["x"])), np.flatnonzero(between)
+        group = np.zeros(len(some), dtype=np.int64)
+        return there.keys, there.codes * steps + there.sides, _Misses(group, rank[some], between[some])
+    here, there = _apart(places(prediction), places(truth), spec)
+    alarms = here.codes * steps + here.sides
+    order = prediction.arrays.get("order")
+    alarms = np.delete(alarms if order is None else alarms[np.asarray(order)], found.turn)
+    ranks_ = np.repeat(rank, between)
+    by_group, _ = by_code(alarms)
+    alarms, ranks_ = alarms[by_group], ranks_[by_group]
+    new = np.flatnonzero((np.diff(alarms, prepend=-1) != 0) | (np.diff(ranks_, prepend=-1) != 0))
+    sizes = np.diff(np.append(new, len(alarms)))
+    return there.keys, there.codes * steps + there.sides, _Misses(alarms[new], ranks_[new], sizes)
+
+
+def _rows(group: Ints) -> dict[int, Ints]:
+    """The places of each number, rising."""
+    order, starts = by_code(group)
+    return {int(group[rows[0]]): rows for rows in np.split(order, starts[1:]) if len(rows)}
+
+
+def _named(groups: set[int], keys: tuple[str, ...]) -> list[tuple[str, Side, int]]:
+    named = [(keys[group // len(SIDES)], group % len(SIDES), group) for group in groups]
+    return [(key, SIDES[side], group) for key, side, group in sorted(named)]
+
+
+def _sample(
+    found: reach.Hits, hit: Ints, misses: _Misses, alarm: Ints, worth: Floats | None, totals: tuple[float, float]
+) -> Matches:
+    """The candidates of a block by rank: hits one by one, misses counted. ``totals``: number and value of deposits."""
+    rank = np.concatenate([found.turn[hit] + 1, misses.rank[alarm]])
+    order = np.argsort(rank, kind="stable")
+    none = np.zeros(len(alarm))
+
+    def column(values: Array) -> Array:
+        return np.concatenate([values, none])[order]
+
+    return Matches(
+        rank=rank[order],
+        hit=column(np.ones(len(hit))) > 0,
+        n_truth=totals[0],
+        value=None if worth is None else column(worth[found.which[hit]]),
+        distance=column(found.distance[hit]),
+        w=np.concatenate([np.ones(len(hit)), misses.count[alarm]])[order],
+        value_total=totals[1],
+    )

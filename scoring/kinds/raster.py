@@ -1,70 +1,43 @@
 """Rasters: cell against cell on the truth's grid, or points read through a submitted raster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from datasets.blocks import ALL, NEITHER, PUBLIC, Side, Tiling, tile_index, tile_key, tiling_of
-from datasets.canonical import Array, Canonical
-from datasets.errors import EngineFault, Finding, Rejected
+from datasets.canonical import Array, Canonical, rows
+from datasets.errors import Finding, Rejected
 from datasets.spec import Spec
+from scoring.kinds import raster_loops as loops
 from scoring.kinds.columns import number_text
 from scoring.kinds.pairing import Block, Pairing, TruthSet, spread
+from scoring.kinds.raster_classes import Codes, listed
+from scoring.kinds.raster_layout import (
+    Bools,
+    Frame,
+    Ints,
+    Layout,
+    Window,
+    filled_tiles,
+    frame,
+    gaps,
+    marks,
+)
 from scoring.rules import sample_type
 from scoring.samples import Classes, Numbers, Probabilities
 
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-PART_BYTES = 16 << 20
+PART_BYTES = 4 << 20
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where the cells lie: ``shape`` (height, width), ``transform`` affine a b c d e f in CRS units."""
-
-    shape: tuple[int, int]
-    transform: tuple[float, ...]
-
-    @property
-    def upright(self) -> bool:
-        """Whether rows run along x and columns along y, without rotation."""
-        return self.transform[1] == 0 and self.transform[3] == 0
-
-    def centres(self, rows: Ints, cols: Ints) -> tuple[Floats, Floats]:
-        """x and y of cell centres; rows and columns broadcast."""
-        a, b, c, d, e, f = self.transform
-        across, down = cols + 0.5, rows + 0.5
-        return a * across + b * down + c, d * across + e * down + f
-
-    def cells(self, x: Floats, y: Floats) -> tuple[Ints, Ints, Bools]:
-        """Row and column of the cell each point lies in, and whether it is on the grid at all."""
-        a, b, c, d, e, f = self.transform
-        det = a * e - b * d
-        col = np.floor((e * (x - c) - b * (y - f)) / det).astype(np.int64)
-        row = np.floor((a * (y - f) - d * (x - c)) / det).astype(np.int64)
-        inside = (row >= 0) & (row < self.shape[0]) & (col >= 0) & (col < self.shape[1])
-        return row, col, inside
-
-
-def frame(canonical: Canonical) -> Frame:
-    height, width = canonical.arrays["band"].shape
-    return Frame((height, width), tuple(float(value) for value in canonical.attrs["transform"]))
-
-
-def valid_cells(canonical: Canonical, rows: slice = slice(None)) -> Bools:
+def valid_cells(canonical: Canonical, part: slice = slice(None)) -> Bools:
     """Which cells of some rows hold a value: those intake marked valid, and not NaN."""
-    band = canonical.arrays["band"][rows]
-    given = canonical.arrays.get("valid")
-    valid: Bools = np.ones(band.shape, dtype=np.bool_) if given is None else np.asarray(given[rows], dtype=np.bool_)
-    return valid & ~np.isnan(band) if band.dtype.kind == "f" else valid
+    start, stop, _ = part.indices(canonical.arrays["band"].shape[0])
+    return marks(canonical, start, stop).view(np.bool_)
 
 
 def row_ranges(canonical: Canonical) -> list[tuple[int, int]]:
-    """Row windows of about 16 MiB."""
+    """Row windows of about ``PART_BYTES``."""
     band = canonical.arrays["band"]
     return spread(band.shape[0], PART_BYTES // max(1, band.shape[1] * band.dtype.itemsize))
 
@@ -73,17 +46,33 @@ def check(prediction: Canonical, template: Canonical, _spec: Spec) -> list[Findi
     """Cells that hold no value although the template's cells do; shape and place are intake's to check."""
     count, first = 0, None
     for start, stop in row_ranges(template):
-        rows = slice(start, stop)
-        gaps = valid_cells(template, rows) & ~valid_cells(prediction, rows)
-        here = int(np.count_nonzero(gaps))
+        if not gaps(prediction, start, stop):
+            continue
+        missing = (marks(template, start, stop) & ~marks(prediction, start, stop)).view(np.bool_)
+        here = int(np.count_nonzero(missing))
         if here and first is None:
-            row, col = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
+            row, col = np.unravel_index(int(np.argmax(missing)), missing.shape)
             first = [int(row) + start, int(col)]
         count += here
     if first is None:
         return []
     message = f"{count} cells that are scored hold no value, first row {first[0]}, column {first[1]}."
     return [Finding("missing-cells", message, {"pixel": first, "count": count}, "Give every cell of the grid a value.")]
+
+
+def prepare(truth: TruthSet, spec: Spec) -> Mapping[str, Array]:
+    """What depends on the truth alone: ``tiles`` that hold a value, ``places`` and ``counts`` of true points.
+
+    Raises:
+        Rejected: a rotated grid cannot be cut into tiles.
+    """
+    grid = truth.grid if truth.grid is not None else truth.truth
+    found: dict[str, Array] = {}
+    if spec.blocks is not None and spec.blocks.size is not None:
+        found["tiles"] = filled_tiles(grid, spec, PART_BYTES)
+    if truth.grid is not None:
+        found["places"], found["counts"] = point_counts(truth.truth, frame(grid))
+    return found
 
 
 def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
@@ -96,57 +85,116 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
     findings = check(prediction, grid, spec)
     if findings:
         raise Rejected(findings)
+    layout = Layout.of(grid, spec, PART_BYTES, truth.prepared)
     cells = Cells.of(prediction, truth, spec)
-    layout = Layout.of(grid, spec)
 
     def samples(part: int) -> Iterator[Block]:
-        for key, side, rows, cols, keep in layout.windows(part):
-            yield key, side, cells.sample(rows, cols, keep)
+        with cells.opened(*layout.parts[part]) as rows_:
+            for window in layout.windows(part):
+                sample = rows_.sample(window)
+                if sample is not None:
+                    yield window.key, window.side, sample
 
-    return Pairing(len(layout.parts), samples, layout.blocks)
+    return Pairing(len(layout.parts), samples, layout.blocks, grid.arrays["band"].size)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Truth and prediction cell by cell. ``points`` (height, width): true points in each cell, or None."""
+    """Truth and prediction cell by cell. ``points``: sorted cells of true points and how many lie in each, or None."""
 
     y: Array
     f: Array
     weight: Array | None
-    points: Ints | None
+    points: tuple[Array, Array] | None
     sample_type: str
-    classes: tuple[str, ...]
+    codes: Codes | None
 
     @classmethod
     def of(cls, prediction: Canonical, truth: TruthSet, spec: Spec) -> "Cells":
-        wanted = sample_type(spec)
-        points = None if truth.grid is None else point_counts(truth.truth, frame(truth.grid))
+        wanted, kept, points = sample_type(spec), truth.prepared, None
+        if truth.grid is not None:
+            there = "places" in kept and "counts" in kept
+            points = (kept["places"], kept["counts"]) if there else point_counts(truth.truth, frame(truth.grid))
         y = prediction.arrays["band"] if points is not None else truth.truth.arrays["band"]
-        classes = class_list(prediction, truth.truth, spec) if wanted == "classes" else ()
-        return cls(y, prediction.arrays["band"], truth.truth.arrays.get("weight"), points, wanted, classes)
+        found = Codes.of(class_list(prediction, truth.truth, spec)) if wanted == "classes" else None
+        return cls(y, prediction.arrays["band"], truth.truth.arrays.get("weight"), points, wanted, found)
 
-    def sample(self, rows: slice, cols: slice, keep: Bools) -> Numbers | Classes | Probabilities:
-        """The kept cells of a window."""
-        f = np.asarray(self.f[rows, cols])[keep]
-        if self.points is not None:
-            count = self.points[rows, cols][keep]
-            return Probabilities((count > 0).astype(np.int64), f, np.maximum(count, 1).astype(np.float64))
-        y = np.asarray(self.y[rows, cols])[keep]
-        w = None if self.weight is None else np.asarray(self.weight[rows, cols], dtype=np.float64)[keep]
-        if self.sample_type == "probabilities":
-            return Probabilities((y > 0).astype(np.int64), f, w)
-        if self.sample_type == "classes":
-            return Classes(codes(y, self.classes), _known(codes(f, self.classes)), w, len(self.classes))
+    @contextmanager
+    def opened(self, start: int, stop: int) -> Iterator["Rows"]:
+        """Some rows of all arrays; their pages leave the process's memory afterwards."""
+        with ExitStack() as stack:
+            given = {"y": self.y, "f": self.f, "weight": self.weight}
+            windows = {
+                name: np.ascontiguousarray(stack.enter_context(rows(array, start, stop)))
+                for name, array in given.items()
+                if array is not None
+            }
+            yield Rows(self, start, windows, {})
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of truth and prediction from ``start`` on; ``points`` laid out on the window they were last asked for."""
+
+    cells: Cells
+    start: int
+    arrays: Mapping[str, Array]
+    points: dict[int, tuple[Array, Array | None]]
+
+    def sample(self, window: Window) -> Numbers | Classes | Probabilities | None:
+        """The cells of a window; None when there are none."""
+        f = self._gathered(self.arrays["f"], window, self.start)
+        if not len(f):
+            return None
+        if self.cells.points is not None:
+            hit, count = self._laid_out(self.cells.points, window)
+            w = None if count is None else self._gathered(count, window, window.start)
+            return Probabilities(self._gathered(hit, window, window.start), f, w)
+        y = self._gathered(self.arrays["y"], window, self.start)
+        w = None
+        if "weight" in self.arrays:
+            w = np.asarray(self._gathered(self.arrays["weight"], window, self.start), dtype=np.float64)
+        if self.cells.sample_type == "probabilities":
+            return Probabilities((y > 0).view(np.uint8), f, w)
+        if self.cells.codes is not None:
+            codes = self.cells.codes
+            return Classes(codes.truth(y), codes.entry(f), w, len(codes.classes))
         return Numbers(y, f, w)
 
+    def _gathered(self, values: Array, window: Window, start: int) -> Array:
+        """The values of a window end to end; ``values`` begin with row ``start``. A view where all cells count."""
+        top, (height, width) = window.start - start, window.marks.shape
+        if window.right - window.left == width and (window.marks == window.mark).all():
+            return values[top : top + height].reshape(-1)
+        out = np.empty(height * (window.right - window.left), dtype=values.dtype)
+        form = np.dtype(f"u{values.dtype.itemsize}")
+        count = loops.gather(
+            values.view(form), top, window.marks, window.left, window.right, window.mark, out.view(form)
+        )
+        return out[:count]
 
-def point_counts(points: Canonical, where: Frame) -> Ints:
-    """How many true points lie in each cell; points off the grid count nowhere."""
+    def _laid_out(self, points: tuple[Array, Array], window: Window) -> tuple[Array, Array | None]:
+        """1 in each cell of the window's rows that holds a true point, and how many it holds if that is ever more."""
+        if window.start not in self.points:
+            self.points.clear()
+            first, size = window.start * window.marks.shape[1], window.marks.size
+            low, high = np.searchsorted(points[0], [first, first + size])
+            places, counts = np.asarray(points[0][low:high]) - first, np.asarray(points[1][low:high])
+            shape = window.marks.shape
+            hit, many = np.zeros(shape, dtype=np.uint8), np.ones(shape) if (counts > 1).any() else None
+            hit.reshape(-1)[places] = 1
+            if many is not None:
+                many.reshape(-1)[places] = counts
+            self.points[window.start] = (hit, many)
+        return self.points[window.start]
+
+
+def point_counts(points: Canonical, where: Frame) -> tuple[Ints, Ints]:
+    """The cells (row · width + column, ascending) that hold true points, and how many; points off the grid are none."""
     x, y = (np.asarray(points.arrays[name], dtype=np.float64) for name in ("x", "y"))
     row, col, inside = where.cells(x, y)
-    counts: Ints = np.zeros(where.shape, dtype=np.int64)
-    np.add.at(counts, (row[inside], col[inside]), 1)
-    return counts
+    places, counts = np.unique(row[inside] * where.shape[1] + col[inside], return_counts=True)
+    return places.astype(np.int64), counts.astype(np.int64)
 
 
 def class_list(prediction: Canonical, truth: Canonical, spec: Spec) -> tuple[str, ...]:
@@ -156,118 +204,16 @@ def class_list(prediction: Canonical, truth: Canonical, spec: Spec) -> tuple[str
     """
     if spec.truth.classes:
         return spec.truth.classes
+    known = listed(prediction, truth)
+    if known is not None:
+        return known
     found: set[float] = set()
     for start, stop in row_ranges(truth):
-        rows = slice(start, stop)
-        valid = valid_cells(truth, rows)
+        valid = valid_cells(truth, slice(start, stop))
         for side in (truth, prediction):
-            found.update(np.unique(np.asarray(side.arrays["band"][rows])[valid]).tolist())
+            with rows(side.arrays["band"], start, stop) as band:
+                found.update(np.unique(np.asarray(band)[valid]).tolist())
     return tuple(number_text(value) for value in sorted(found))
 
 
-def codes(values: Array, classes: tuple[str, ...]) -> Ints:
-    """Position of each cell value in ``classes``; -1 for a value that is none of them."""
-    distinct, place = np.unique(values, return_inverse=True)
-    places = {label: number for number, label in enumerate(classes)}
-    table = np.array([places.get(number_text(value), -1) for value in distinct.tolist()], dtype=np.int64)
-    found: Ints = table[place.reshape(-1)] if len(distinct) else np.empty(0, dtype=np.int64)
-    return found
-
-
-def _known(found: Ints) -> Ints:
-    if (found < 0).any():
-        raise EngineFault("intake let a class through that the challenge does not name")
-    return found
-
-
-Window = tuple[str, Side, slice, slice, Bools]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The windows in which cells are read: rows in parts, each cut into tiles.
-
-    ``row_tiles`` (height,) and ``col_tiles`` (width,) give the tile of each row and column of an upright grid.
-    """
-
-    grid: Canonical
-    frame: Frame
-    parts: tuple[tuple[int, int], ...]
-    tiling: Tiling | None
-    row_tiles: Ints
-    col_tiles: Ints
-    blocks: int
-
-    @classmethod
-    def of(cls, grid: Canonical, spec: Spec) -> "Layout":
-        where, ranges = frame(grid), tuple(row_ranges(grid))
-        if spec.blocks is None or spec.blocks.size is None:
-            return cls(
-                grid, where, ranges, None, np.zeros(where.shape[0], np.int64), np.zeros(where.shape[1], np.int64), 1
-            )
-        if not where.upright:
-            message = "The grid is rotated; [blocks] cuts only grids whose rows run along x."
-            raise Rejected([Finding("wrong-transform", message, {}, "Leave [blocks] out or rotate the grid.")])
-        x, _ = where.centres(np.zeros(1, np.int64), np.arange(where.shape[1]))
-        _, y = where.centres(np.arange(where.shape[0]), np.zeros(1, np.int64))
-        cols, rows = tile_index(x, spec.blocks.size), tile_index(y, spec.blocks.size)
-        parts = _aligned(rows, max(1, ranges[0][1] - ranges[0][0]))
-        bare = cls(grid, where, parts, None, rows, cols, 0)
-        tiling = tiling_of(bare.filled(), spec.blocks)
-        return cls(grid, where, parts, tiling, rows, cols, len(tiling.tiles))
-
-    def filled(self) -> set[tuple[int, int]]:
-        """Tiles (column, row) with at least one valid cell."""
-        found = set()
-        for part in range(len(self.parts)):
-            for tile, _rows, _cols, keep in self._tiles(part):
-                if keep.any():
-                    found.add(tile)
-        return found
-
-    def windows(self, part: int) -> Iterator[Window]:
-        """(key, side, rows, columns, mask of the cells that count) for every block in the part."""
-        if self.tiling is None:
-            start, stop = self.parts[part]
-            yield ALL, PUBLIC, slice(start, stop), slice(None), valid_cells(self.grid, slice(start, stop))
-            return
-        for tile, rows, cols, keep in self._tiles(part):
-            key, own = tile_key(*tile), self.tiling.split.side(tile_key(*tile))
-            near = self._near(tile, rows, cols)
-            for side, mask in ((own, keep & ~near), (NEITHER, keep & near)):
-                if mask.any():
-                    yield key, side, rows, cols, mask
-
-    def _tiles(self, part: int) -> Iterator[tuple[tuple[int, int], slice, slice, Bools]]:
-        start, stop = self.parts[part]
-        valid = valid_cells(self.grid, slice(start, stop))
-        for row_tile, top, bottom in _runs(self.row_tiles[start:stop]):
-            for col_tile, left, right in _runs(self.col_tiles):
-                cols = slice(left, right)
-                yield (col_tile, row_tile), slice(start + top, start + bottom), cols, valid[top:bottom, cols]
-
-    def _near(self, tile: tuple[int, int], rows: slice, cols: slice) -> Bools:
-        assert self.tiling is not None
-        x, y = self.frame.centres(np.arange(rows.start, rows.stop)[:, None], np.arange(cols.start, cols.stop)[None, :])
-        return (
-            self.tiling.near_other_side(x, y, tile)
-            if self.tiling.buffer > 0
-            else np.zeros(np.broadcast_shapes(x.shape, y.shape), np.bool_)
-        )
-
-
-def _runs(tiles: Ints) -> list[tuple[int, int, int]]:
-    """(tile, start, stop) of every run of equal tiles."""
-    edges = [0, *(np.flatnonzero(np.diff(tiles)) + 1).tolist(), len(tiles)]
-    return [(int(tiles[a]), a, b) for a, b in pairwise(edges) if b > a]
-
-
-def _aligned(row_tiles: Ints, rows: int) -> tuple[tuple[int, int], ...]:
-    """Row ranges of whole tile rows, of about ``rows`` rows; a tile row taller than that is cut further."""
-    parts: list[tuple[int, int]] = []
-    for _tile, top, bottom in _runs(row_tiles):
-        if parts and bottom - parts[-1][0] <= rows:
-            parts[-1] = (parts[-1][0], bottom)
-        else:
-            parts += [(top + a, top + b) for a, b in spread(bottom - top, rows)]
-    return tuple(parts)
+__all__ = ["PART_BYTES", "Frame", "check", "frame", "pair", "prepare", "valid_cells"]

@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from scoring.metrics.moment_loops import count_pairs
 from scoring.rules import option
 from scoring.samples import Classes, pieces, without_weightless
 from scoring.state import Additive, Floats, Options, State
@@ -36,9 +37,15 @@ def _matrix(sample: Classes) -> Floats:
     y, f = np.asarray(sample.y), np.asarray(sample.f)
     if min(int(y.min()), int(f.min())) < 0 or max(int(y.max()), int(f.max())) >= k:
         raise ValueError(f"class codes must lie in 0 … {k - 1}")
-    cells = y.astype(np.intp) * k + f.astype(np.intp)
-    weights = None if sample.w is None else np.asarray(sample.w, dtype=np.float64)
-    return np.bincount(cells, weights=weights, minlength=k * k).astype(np.float64).reshape(k, k)
+    if sample.w is not None:
+        cells = y.astype(np.intp) * k + f.astype(np.intp)
+        weights = np.asarray(sample.w, dtype=np.float64)
+        return np.bincount(cells, weights=weights, minlength=k * k).astype(np.float64).reshape(k, k)
+    kind = np.uint8 if y.dtype == f.dtype == np.uint8 else np.int64
+    counts = np.zeros((4, k * k), dtype=np.int64)
+    count_pairs(np.ascontiguousarray(y, dtype=kind), np.ascontiguousarray(f, dtype=kind), k, counts)
+    found: Floats = counts.sum(axis=0).astype(np.float64).reshape(k, k)
+    return found
 
 
 def matrix(state: State) -> Floats:

@@ -1,4 +1,4 @@
-"""Metrics of ensembles: crps and spread_skill from one state, rpss and energy_score from their own.
+"""Metrics of ensembles: crps and spread_skill from one state, rps and rpss from another, energy_score from its own.
 
 ``OnEnsembleMean`` lends every family of numbers to ensembles by reading the mean of the members.
 """
@@ -7,14 +7,17 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.rules import option
-from scoring.samples import Ensemble, Numbers, pieces, without_weightless
+from scoring.metrics import ensemble_loops
+from scoring.rules import category_owner, option
+from scoring.samples import Array, Ensemble, Numbers, without_weightless
 from scoring.state import Additive, Counts, Family, Floats, Options, State, weights_of
 
-VALUES = 1 << 18  # members × rows worked on at a time
+VALUES = 1 << 18  # members × rows copied at a time
+NETWORK = 512  # members beyond which a plain sort is faster than a network of comparators
 NAN = math.nan
 
 
@@ -28,18 +31,19 @@ class Members(Additive):
     sample = Ensemble
 
     def partial(self, sample: Ensemble, options: Options) -> State:
-        return self.merge([{"sums": _members(piece)} for piece in _row_pieces(sample)])
+        return self.merge([{"sums": _members(columns)} for columns in _columns(sample)])
 
 
 class Categories(Additive):
-    """``sums`` (3,) = Σw, Σw·RPS, Σw·RPS of the forecast 1/K, over the categories cut by the option's thresholds."""
+    """``sums`` (3,) = Σw, Σw·RPS, Σw·RPS of the forecast 1/K, over categories cut by ``sample.edges`` or the option."""
 
     name = "categories"
     sample = Ensemble
 
     def partial(self, sample: Ensemble, options: Options) -> State:
-        edges = np.asarray(option(options, "rpss", "thresholds") or [], dtype=np.float64)
-        return self.merge([{"sums": _categories(piece, edges)} for piece in _row_pieces(sample)])
+        given = option(options, category_owner(options), "thresholds") or []
+        thresholds = np.asarray(given, dtype=np.float64).reshape(-1, 1)
+        return self.merge([{"sums": _categories(columns, thresholds)} for columns in _columns(sample)])
 
 
 class Vectors(Additive):
@@ -66,47 +70,76 @@ class OnEnsembleMean:
         return self.family.zero()
 
     def partial(self, sample: Ensemble, options: Options) -> State:
-        x = np.asarray(sample.x, dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = x[:, 0] + (x - x[:, :1]).mean(axis=1)  # exact where all members agree
-        return self.family.partial(Numbers(sample.y, mean, sample.w), options)
+        means = np.concatenate([ensemble_loops.member_means(x) for x in _by_member(sample.x)])
+        return self.family.partial(Numbers(sample.y, means, sample.w), options)
 
     def merge(self, states: Sequence[State], counts: Counts | None = None) -> State:
         return self.family.merge(states, counts)
 
 
-def _row_pieces(sample: Ensemble) -> Iterator[Ensemble]:
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Cells side by side: truth (n,), members (M, n), weights (n,), edges (K − 1, n) or None."""
+
+    y: Floats
+    x: Array
+    w: Floats
+    edges: Floats | None
+
+
+def _by_member(x: Array) -> Iterator[Array]:
+    """Members (M, n) of a sample's (n, M): as they lie when cells are neighbours in memory, else copied in pieces."""
+    across = x.T
+    if x.dtype in (np.float32, np.float64) and across.flags.c_contiguous and across.flags.writeable:
+        yield across
+        return
+    kind = x.dtype if x.dtype == np.float32 else np.dtype(np.float64)
+    step = max(1, VALUES // max(1, x.shape[1]))
+    for start in range(0, max(1, len(x)), step):
+        yield np.array(across[:, start : start + step], dtype=kind, order="C")
+
+
+def _columns(sample: Ensemble) -> Iterator[_Columns]:
     kept = without_weightless(sample)
-    return pieces(kept, max(1, VALUES // max(1, kept.x.shape[1])))
+    n = len(kept.y)
+    y, w = (np.require(a, np.float64, ["C", "W"]) for a in (kept.y, weights_of(kept.w, n)))
+    start = 0
+    for x in _by_member(kept.x) if n else ():
+        here = slice(start, start + x.shape[1])
+        edges = None if kept.edges is None else np.require(kept.edges[here].T, np.float64, ["C", "W"])
+        yield _Columns(y[here], x, w[here], edges)
+        start = here.stop
 
 
-def _members(sample: Ensemble) -> Floats:
-    y = np.asarray(sample.y, dtype=np.float64)
-    x = np.sort(np.asarray(sample.x, dtype=np.float64), axis=1)
-    w = weights_of(sample.w, len(y))
-    m = x.shape[1]
+def _members(columns: _Columns) -> Floats:
+    x = columns.x
+    m = len(x)
+    low, high = ensemble_loops.comparators(m if m <= NETWORK else 0)
+    if m > NETWORK:
+        x = np.sort(x, axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
-        away = np.abs(x - y[:, None]).mean(axis=1)
-        # Σ over ordered pairs of |x − x'| is 2·Σ (2i − M − 1)·x₍ᵢ₎ of the sorted members, i = 1 … M
-        pairs = 2.0 * ((x - x[:, :1]) * (2.0 * np.arange(1, m + 1) - m - 1.0)).sum(axis=1)
-        mean = x[:, 0] + (x - x[:, :1]).mean(axis=1)  # exact where all members agree
-        square = np.square(x - mean[:, None]).sum(axis=1)
-        fair = pairs / (2.0 * m * (m - 1)) if m > 1 else np.full(len(y), NAN)
-        spread = square / (m - 1) * (m + 1) / m if m > 1 else np.full(len(y), NAN)
-        columns = (np.ones(len(y)), away, pairs / (2.0 * m * m), fair, spread, np.square(mean - y))
-        return np.array([(w * column).sum() for column in columns])
+        total, away, pairs, square, error = ensemble_loops.member_sums(x, columns.y, columns.w, low, high).sum(axis=1)
+        fair = pairs / (2.0 * m * (m - 1)) if m > 1 else NAN
+        spread = square / (m - 1) * (m + 1) / m if m > 1 else NAN
+        return np.array([total, away / m, pairs / (2.0 * m * m), fair, spread, error])
 
 
-def _categories(sample: Ensemble, edges: Floats) -> Floats:
-    y = np.asarray(sample.y, dtype=np.float64)
-    x = np.asarray(sample.x, dtype=np.float64)
-    w = weights_of(sample.w, len(y))
-    rps, climate = np.zeros(len(y)), np.zeros(len(y))
-    for k, edge in enumerate(edges):
-        observed = (y < edge).astype(np.float64)
-        rps += np.square((x < edge).mean(axis=1) - observed)
-        climate += np.square((k + 1) / (len(edges) + 1) - observed)
-    return np.array([w.sum(), (w * rps).sum(), (w * climate).sum()])
+def _categories(columns: _Columns, thresholds: Floats) -> Floats:
+    """By edges per cell where the sample has them, else by the same ``thresholds`` (K − 1, 1) everywhere."""
+    edges = thresholds if columns.edges is None else columns.edges
+    cuts = _above(edges) if columns.x.dtype == np.float32 else edges
+    step = 0 if columns.edges is None else 1
+    sums: Floats = ensemble_loops.category_sums(columns.x, columns.y, columns.w, cuts, edges, step)
+    return np.asarray(sums.sum(axis=1))
+
+
+def _above(edges: Floats) -> Array:
+    """The least float32 not below each edge: what is below it among float32 numbers is what is below the edge."""
+    with np.errstate(over="ignore"):
+        near = edges.astype(np.float32)
+        if (near >= edges).all():
+            return near
+        return np.where(near < edges, np.nextafter(near, np.float32(np.inf)), near)
 
 
 def _vectors(sample: Ensemble) -> Iterator[tuple[Floats, Floats, Floats]]:
@@ -129,13 +162,8 @@ def _vectors(sample: Ensemble) -> Iterator[tuple[Floats, Floats, Floats]]:
 
 
 def _energy(y: Floats, x: Floats, v: Floats) -> Floats:
-    m = x.shape[2]
     with np.errstate(over="ignore", invalid="ignore"):
-        away = np.sqrt(np.square(x - y[:, :, None]).sum(axis=1)).mean(axis=1)
-        apart = np.zeros(len(y))
-        for i in range(1, m):  # pairs i < j once; the double sum counts them twice
-            apart += np.sqrt(np.square(x[:, :, i:] - x[:, :, i - 1 : i]).sum(axis=1)).sum(axis=1)
-        return np.array([v.sum(), (v * (away - apart / (m * m))).sum()])
+        return np.array([v.sum(), (v * ensemble_loops.energy_scores(y, x)).sum()])
 
 
 def crps(state: State, options: Options) -> float:
@@ -154,8 +182,15 @@ def spread_skill(state: State, options: Options) -> float:
     return math.sqrt(spread / error)
 
 
+def rps(state: State, options: Options) -> float:
+    """Σw·RPS / Σw; undefined without edges."""
+    if not state["sums"].size or not state["sums"][2] > 0:
+        return NAN
+    return float(state["sums"][1] / state["sums"][0])
+
+
 def rpss(state: State, options: Options) -> float:
-    """1 − Σw·RPS / Σw·RPS of the forecast 1/K; undefined without thresholds."""
+    """1 − Σw·RPS / Σw·RPS of the forecast 1/K; undefined without edges."""
     if not state["sums"].size or not state["sums"][2] > 0:
         return NAN
     return 1.0 - float(state["sums"][1] / state["sums"][2])

@@ -1,17 +1,25 @@
-"""Metrics of the probabilities themselves: log_loss and brier from one state, ece from another."""
+"""Metrics of the probabilities themselves, and of the class they make most probable.
+
+log_loss and brier come from one state, ece from another, accuracy, f1_macro, f1 and iou from a third.
+"""
 
 # ruff: noqa: ARG001, ARG002 - families and finishes share one signature, whether or not they have options
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
+from scoring.metrics import confusion
+from scoring.metrics.likelihood_loops import add_calibration, add_decisions, add_likelihood
 from scoring.rules import option
-from scoring.samples import Probabilities, pieces, without_weightless
-from scoring.state import Additive, Floats, Options, State, weights_of
+from scoring.samples import Array, Probabilities, pieces, without_weightless
+from scoring.state import Additive, Floats, Options, State
 
 PIECE = 1 << 16
 NAN = math.nan
+DECIDING = ("accuracy", "f1_macro", "f1", "iou")  # the order of their matrices in the state
+_ONES = np.empty(0)
 
 
 class Likelihood(Additive):
@@ -21,7 +29,14 @@ class Likelihood(Additive):
     sample = Probabilities
 
     def partial(self, sample: Probabilities, options: Options) -> State:
-        return self.merge([{"sums": _likelihood(piece)} for piece in pieces(without_weightless(sample), PIECE)])
+        states: list[State] = []
+        # scikit-learn clips to [eps, 1 − eps] in the forecast's own float type
+        eps = float(np.finfo(sample.p.dtype if sample.p.dtype.kind == "f" else np.float64).eps)
+        for p, y, w in _plain(sample):
+            sums = np.zeros(3)
+            add_likelihood(p, y, w, eps, sums)
+            states.append({"sums": sums})
+        return self.merge(states)
 
 
 class Calibration(Additive):
@@ -31,41 +46,47 @@ class Calibration(Additive):
     sample = Probabilities
 
     def partial(self, sample: Probabilities, options: Options) -> State:
-        bins = int(option(options, "ece", "bins"))
-        return self.merge([{"sums": _calibration(piece, bins)} for piece in pieces(without_weightless(sample), PIECE)])
+        states: list[State] = []
+        for p, y, w in _plain(sample):
+            sums = np.zeros((int(option(options, "ece", "bins")), 3))
+            add_calibration(p, y, w, sums)
+            states.append({"sums": sums})
+        return self.merge(states)
 
 
-def _likelihood(sample: Probabilities) -> Floats:
-    p = np.asarray(sample.p)
-    eps = float(np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps)
-    p = p.astype(np.float64)
-    y = np.asarray(sample.y)
-    w = weights_of(sample.w, len(y))
-    if p.ndim == 1:
-        event = y != 0
-        true = np.where(event, p, 1.0 - p)
-        square = np.square(p - event)
-    else:
-        index = y.astype(np.intp)
-        true = np.take_along_axis(p, index[:, None], axis=1)[:, 0]
-        square = np.square(p).sum(axis=1) - np.square(true) + np.square(1.0 - true)
-    # scikit-learn clips to [eps, 1 − eps] in the forecast's own float type
-    loss = -np.log(np.clip(true, eps, 1.0 - eps))
-    return np.array([w.sum(), (w * loss).sum(), (w * square).sum()])
+class Decisions(Additive):
+    """``sums`` = confusion matrices of the class decided for: (1, K, K), or (4, 2, 2), one per metric of DECIDING.
+
+    Of several classes the most probable is taken, the first of equals; of one, the event where p ≥ the metric's
+    threshold.
+    """
+
+    name = "decisions"
+    sample = Probabilities
+
+    def partial(self, sample: Probabilities, options: Options) -> State:
+        binary = sample.p.ndim == 1
+        thresholds = [float(option(options, name, "threshold")) for name in DECIDING] if binary else [0.5]
+        size = 2 if binary else sample.p.shape[1]
+        states: list[State] = []
+        for p, y, w in _plain(sample):
+            found = {threshold: np.zeros((size, size)) for threshold in thresholds}
+            for threshold, sums in found.items():
+                add_decisions(p, y, w, threshold, sums)
+            states.append({"sums": np.stack([found[threshold] for threshold in thresholds])})
+        return self.merge(states)
 
 
-def _calibration(sample: Probabilities, bins: int) -> Floats:
-    p = np.asarray(sample.p, dtype=np.float64)
-    y = np.asarray(sample.y)
-    w = weights_of(sample.w, len(y))
-    if p.ndim == 1:
-        sure, right = p, (y != 0).astype(np.float64)
-    else:
-        top = p.argmax(axis=1)
-        sure, right = np.take_along_axis(p, top[:, None], axis=1)[:, 0], (top == y).astype(np.float64)
-    place = np.clip(np.ceil(sure * bins).astype(np.intp) - 1, 0, bins - 1)
-    columns = [np.bincount(place, weights=w * column, minlength=bins) for column in (np.ones(len(y)), sure, right)]
-    return np.stack(columns, axis=1)
+def _plain(sample: Probabilities) -> Iterator[tuple[Array, Array, Array]]:
+    """Pieces of p (n, k), y and w as the loops take them: floats, small whole numbers, and no weights as none."""
+    for piece in pieces(without_weightless(sample), PIECE):
+        p = np.asarray(piece.p)
+        p = np.ascontiguousarray(p, dtype=np.float32 if p.dtype == np.float32 else np.float64)
+        y = np.asarray(piece.y)
+        if p.ndim > 1 and (int(y.min()) < 0 or int(y.max()) >= p.shape[1]):
+            raise ValueError(f"class codes must lie in 0 … {p.shape[1] - 1}")
+        y = (y != 0 if p.ndim == 1 else y).astype(np.int16)
+        yield p.reshape(len(y), -1), y, _ONES if piece.w is None else np.ascontiguousarray(piece.w, dtype=np.float64)
 
 
 def log_loss(state: State, options: Options) -> float:
@@ -82,3 +103,39 @@ def ece(state: State, options: Options) -> float:
     """Σ over bins of |Σw·outcome − Σw·p| / Σw. Several classes: of the most probable class and whether it is right."""
     sums = state["sums"]
     return float(np.abs(sums[:, 2] - sums[:, 1]).sum() / sums[:, 0].sum()) if sums.size else NAN
+
+
+def _decided(state: State, name: str) -> State:
+    """The confusion matrix a metric reads, as the state of a confusion."""
+    sums = state["sums"]
+    return {"sums": sums[DECIDING.index(name) if len(sums) > 1 else 0] if sums.size else sums}
+
+
+def _event(state: State, name: str) -> Floats:
+    """Weights of hits, misses and false alarms; nan without an event or of several classes."""
+    m = confusion.matrix(_decided(state, name))
+    return np.array([m[1, 1], m[1, 0], m[0, 1]]) if len(state["sums"]) > 1 else np.full(3, NAN)
+
+
+def accuracy(state: State, options: Options) -> float:
+    """Share of rows whose decided class is right."""
+    return confusion.accuracy(_decided(state, "accuracy"), options)
+
+
+def f1_macro(state: State, options: Options) -> float:
+    """Mean F1 over the classes that occur in the truth or were decided for."""
+    return confusion.f1_macro(_decided(state, "f1_macro"), options)
+
+
+def f1(state: State, options: Options) -> float:
+    """2·TP / (2·TP + FP + FN) of the event; 0 where it neither happened nor was decided for."""
+    hits, misses, alarms = _event(state, "f1")
+    both = 2 * hits + misses + alarms
+    return float(2 * hits / both) if both > 0 or math.isnan(both) else 0.0
+
+
+def iou(state: State, options: Options) -> float:
+    """TP / (TP + FP + FN) of the event; 0 where it neither happened nor was decided for."""
+    hits, misses, alarms = _event(state, "iou")
+    union = hits + misses + alarms
+    return float(hits / union) if union > 0 or math.isnan(union) else 0.0

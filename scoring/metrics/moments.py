@@ -8,14 +8,16 @@ Merging centred moments follows Chan, Golub & LeVeque (1983): M₂ = Σ M₂ᵢ 
 # ruff: noqa: ARG001, ARG002 - families and finishes share one signature, whether or not they have options
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from scoring.metrics import moment_loops
 from scoring.samples import Numbers, pieces, without_weightless
-from scoring.state import Counts, Floats, Options, State, exact_sum, taken, weights_of
+from scoring.state import Counts, Floats, Options, Resampler, State, exact_sum, taken, weights_of
 
-PIECE = 1 << 16  # rows worked on at a time: the temporaries stay in the processor's cache
+PIECE = 1 << 20  # rows of one state; more are merged
 NAN = math.nan
 
 
@@ -40,27 +42,59 @@ class Moments:
         with np.errstate(over="ignore", invalid="ignore"):
             return _joined(chosen, times)
 
+    def resampler(self, states: Sequence[State]) -> Resampler:
+        """Moments about one common centre add up, so all resamples are one matrix product."""
+        full = [state for state in states if state["sums"].size]
+        if not full:
+            return lambda counts: (self.zero() for _ in counts)
+        some = np.array([state["sums"].size > 0 for state in states])
+        sums, means, moments, peaks = (
+            np.stack([s[key] for s in full]) for key in ("sums", "means", "moments", "peaks")
+        )
+
+        def resample(counts: npt.NDArray[np.integer]) -> Iterator[State]:
+            times = np.asarray(counts, dtype=np.float64)[:, some]
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                total, mean, own = _resampled(times, sums, means, moments)
+            for row, one, two, three in zip(times, total, mean, own, strict=True):
+                taken_ = row > 0
+                state = {
+                    "sums": one,
+                    "means": two,
+                    "moments": three,
+                    "peaks": peaks[taken_].max(axis=0, initial=-np.inf),
+                }
+                yield state if one[0] > 0 else self.zero()
+
+        return resample
+
+
+def _resampled(times: Floats, sums: Floats, means: Floats, moments: Floats) -> tuple[Floats, Floats, Floats]:
+    """Sums, means and centred moments of every row of ``times``, by way of moments about the mean of all states."""
+    w = sums[:, 0]
+    d = means - (w @ means) / w.sum()
+    about = moments + w[:, None] * np.stack([d[:, 0] * d[:, 0], d[:, 1] * d[:, 1], d[:, 0] * d[:, 1]], axis=1)
+    total, off = times @ sums, times @ (w[:, None] * d)
+    n = total[:, :1]
+    between = np.stack([off[:, 0] * off[:, 0], off[:, 1] * off[:, 1], off[:, 0] * off[:, 1]], axis=1) / n
+    return total, means[0] - d[0] + off / n, times @ about - between
+
 
 def _piece(sample: Numbers) -> State:
-    y = np.ascontiguousarray(sample.y, dtype=np.float64)
-    f = np.ascontiguousarray(sample.f, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        e = f - y
-        size = np.abs(e)
-        peaks = np.array([-y.min(), y.max(), -f.min(), f.max(), size.max()])
-        w = None if sample.w is None else weights_of(sample.w, len(y))
-        total = float(len(y)) if w is None else float(w.sum())
-        mean_y, mean_f = _total(y, w) / total, _total(f, w) / total
-        dy, df = y - mean_y, f - mean_f
-        off_y, off_f = _total(dy, w), _total(df, w)  # what rounding of the means left over
-        moments = np.array([_total(dy * dy, w), _total(df * df, w), _total(dy * df, w)])
-        moments -= np.array([off_y * off_y, off_f * off_f, off_y * off_f]) / total
-        sums = np.array([total, _total(size, w), _total(e * e, w), _total(e, w)])
-    return {"sums": sums, "means": np.array([mean_y, mean_f]), "moments": moments, "peaks": peaks}
-
-
-def _total(values: Floats, w: Floats | None) -> float:
-    return float(values.sum()) if w is None else float((values * w).sum())
+    """One state in one pass; the last few values, which fill no row of the loops, are filled up with weight 0."""
+    kind = np.float32 if sample.w is None and sample.y.dtype == sample.f.dtype == np.float32 else np.float64
+    y, f = (np.ascontiguousarray(values, dtype=kind) for values in (sample.y, sample.f))
+    w = None if sample.w is None else weights_of(sample.w, len(y))
+    out, peaks = np.zeros(9), np.full((5, moment_loops.WIDTH), -np.inf)
+    whole = len(y) // moment_loops.DEPTH * moment_loops.DEPTH
+    moment_loops.add_moments(y[:whole], f[:whole], None if w is None else w[:whole], out, peaks.reshape(-1))
+    rest = len(y) - whole
+    if rest:
+        own = np.zeros(moment_loops.DEPTH)
+        own[:rest] = 1.0 if w is None else w[whole:]
+        last = [np.append(v[whole:], np.repeat(v[-1:], len(own) - rest)).astype(np.float64) for v in (y, f)]
+        moment_loops.add_moments(last[0], last[1], own, out, peaks.reshape(-1))
+    return {"sums": out[:4], "means": out[4:6], "moments": out[6:], "peaks": peaks.max(axis=1)}
 
 
 def _joined(states: list[State], times: Floats) -> State:

@@ -3,22 +3,41 @@
 One tally serves all: keys (class, p), weight columns (positive, negative). A binary forecast is one class; with
 several classes each is taken against the rest, and values are means over the classes that have both positives and
 negatives, which is scikit-learn's ``multi_class="ovr", average="macro"`` whenever scikit-learn defines it.
+
+Large data is counted in cells (``scoring.metrics.cells``) instead of being sorted. What a cell that merged several
+values can hide, with T and F the positives and negatives above it and p and n those inside:
+
+- ROC AUC counts p·n / 2 of its pairs; between none and all p·n of them may be in order, so it is off by p·n / 2.
+- Average precision: a positive of the cell is met at a precision of T' / (T' + F') with T' ≤ T + p and F' ≥ F, so its
+  p positives add at most p·(T + p) / (T + p + F). In the order of the values T' is at least T plus the positives met
+  so far, itself included, and F' ≤ F + n; the precision rises along them, so the sum is at least the integral
+  ∫₀ᵖ (T + s) / (T + s + F + n) ds = p − (F + n)·ln(1 + p / (T + F + n)). Where all rows weigh 1 it is at least the
+  integral from ½ to p + ½, as the precision is concave in s. The value taken lies between the two.
+- Capture: of the best t inside the cell between max(0, t − n) and min(p, t) are positives.
 """
 
 # ruff: noqa: ARG001, ARG002 - families and finishes share one signature, whether or not they have options
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from scoring.metrics import tally
+from scoring.metrics import curve_loops, tally
+from scoring.metrics.cells import Leaves, Stream, ends
+from scoring.metrics.passes import Measured, Passes, Reading, Sides
+from scoring.metrics.plain import PlainCounting
 from scoring.rules import option
 from scoring.samples import Array, Probabilities, without_weightless
-from scoring.state import Counts, Floats, Options, State, weights_of
+from scoring.state import Counts, Floats, Options, Resampler, State, weights_of
 
 NAN = math.nan
+WANTED: Mapping[str, int] = MappingProxyType(
+    {"roc_auc": 1, "capture_auc": 1, "average_precision": 2, "capture_curve": 4}
+)
 
 
 class Ordering:
@@ -44,8 +63,19 @@ class Ordering:
     def merge(self, states: Sequence[State], counts: Counts | None = None) -> State:
         return tally.merged(states, counts, cap=self.cap, fixed=1) if states else self.zero()
 
-    def resampler(self, states: Sequence[State]) -> Callable[[Counts], State]:
+    def resampler(self, states: Sequence[State]) -> Resampler:
         return tally.resampler(states, cap=self.cap, fixed=1)
+
+    def collector(self, detail: bytes, rows: int) -> PlainCounting:
+        return PlainCounting(_streams, _blocked, detail, rows)
+
+    def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Passes:
+        wanted = _flags(names)
+        share = _area(options)
+        reading = Reading(
+            lambda leaves: _measured(leaves, share, names), lambda own: _needs(own, share, wanted), _blocked
+        )
+        return Passes(reading, rows=rows, blocks=blocks)
 
     def _one(self, code: int, positive: npt.NDArray[np.bool_], p: Array, w: Array | None) -> State:
         if w is None:  # counting sorted values is several times faster than carrying weights along
@@ -61,8 +91,65 @@ class Ordering:
         return tally.tally(_keys(code, values), w, cap=self.cap, fixed=1)
 
 
+def _flags(names: Sequence[str]) -> int:
+    return sum({WANTED.get(name, 0) for name in names})
+
+
 def _keys(code: int, values: tally.Keys) -> tally.Keys:
     return np.stack([np.full(len(values), code, dtype=np.int64), values], axis=1)
+
+
+def _streams(sample: Probabilities) -> list[Stream]:
+    """The scores of each class, with column 1 for its positives."""
+    kept = without_weightless(sample)
+    p, y = np.asarray(kept.p), np.asarray(kept.y)
+    if p.ndim == 1:
+        return [(p, (y != 0).view(np.uint8), kept.w)]
+    return [(p[:, k], (y == k).view(np.uint8), kept.w) for k in range(p.shape[1])]
+
+
+def _blocked(leaves: Leaves) -> State:
+    """The tally of coarse cells: the same cells in every block of an entry."""
+    lo, hi, w = [], [], []
+    for code, (cells, sums) in enumerate(zip(leaves.cells, leaves.sums, strict=True)):
+        low, high = (tally.ordered(values) for values in ends(cells))
+        lo.append(_keys(code, low))
+        hi.append(_keys(code, high))
+        w.append((sums if len(sums) else cells[:, 2:].astype(np.float64))[:, ::-1])
+    return tally.celled(np.concatenate(leaves.places), np.concatenate(lo), np.concatenate(hi), np.concatenate(w))
+
+
+def _read(leaves: Leaves, stream: int, share: float, asked: int, wanted: int) -> tuple[Floats, Floats]:
+    """The curves ``asked`` for, and what each cell adds to the bounds of those ``wanted``; flags as in WANTED."""
+    out, need = np.zeros(8), np.zeros(len(leaves.cells[stream]) if wanted else 0)
+    cells, sums = leaves.cells[stream], leaves.sums[stream]
+    curve_loops.classes_of(cells, sums, out)
+    if out[0] > 0 and out[1] > 0:
+        for flag, read in ((1, curve_loops.roc_curve), (2, curve_loops.precision_curve), (4, curve_loops.capture_at)):
+            if asked & flag:
+                read(cells, sums, share, out, bool(wanted & flag), need)
+    return out, need
+
+
+def _measured(leaves: Leaves, share: float, names: Sequence[str]) -> Measured:
+    rows = [_read(leaves, stream, share, _flags(names), 0)[0] for stream in range(leaves.form.streams)]
+    found = [row for row in rows if row[0] > 0 and row[1] > 0]
+    if not found:
+        return {}
+    negatives, positives, auc, auc_off, ap, ap_off, captured, captured_off = np.array(found).T
+    part = negatives / (negatives + positives)
+    columns = {
+        "roc_auc": (auc, auc_off),
+        "average_precision": (ap, ap_off),
+        "capture_curve": (captured, captured_off),
+        "capture_auc": (part * auc + (1.0 - part) / 2.0, part * auc_off),
+    }
+    return {name: (float(columns[name][0].mean()), float(columns[name][1].mean())) for name in columns if name in names}
+
+
+def _needs(sides: Sides, share: float, wanted: int) -> list[Floats]:
+    whole = sides[None]
+    return [_read(whole, stream, share, wanted, wanted)[1] for stream in range(whole.form.streams)]
 
 
 Curve = tuple[Floats, Floats, npt.NDArray[np.bool_]]  # positives, negatives, exact: by cell, best score first
@@ -72,11 +159,12 @@ def _curves(state: State) -> Iterator[Curve]:
     """The cells of each class that has positives and negatives, best score first."""
     exact = tally.exact_cells(state)
     codes = state["lo"][:, 0]
-    for code in np.unique(codes):
-        mine = np.flatnonzero(codes == code)[::-1]
-        positive, negative = state["w"][mine, 0], state["w"][mine, 1]
+    edges = np.flatnonzero(np.diff(codes, prepend=-1)).tolist()
+    for start, stop in pairwise([*edges, len(codes)]):
+        mine = slice(start, stop)
+        positive, negative = state["w"][mine, 0][::-1], state["w"][mine, 1][::-1]
         if positive.sum() > 0 and negative.sum() > 0:
-            yield positive, negative, exact[mine]
+            yield positive, negative, exact[mine][::-1]
 
 
 def _mean(state: State, value: Callable[[Curve], float]) -> float:

@@ -3,15 +3,19 @@
 # ruff: noqa: ARG001, ARG002 - families and finishes share one signature, whether or not they have options
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from scoring.metrics import tally
+from scoring.metrics import rank_passes, tally
+from scoring.metrics.cells import Counting, Leaves, Stream, ends
+from scoring.metrics.passes import Measured, Passes, Reading, Sides
+from scoring.metrics.spread import Spread, correlation
 from scoring.samples import Numbers, without_weightless
-from scoring.state import Counts, Floats, Options, State, weights_of
+from scoring.state import Collector, Counts, Floats, Options, Resampler, State, weights_of
 
 NAN = math.nan
+MIDDLE_CELLS = 1 << 17  # of a pass in which only the cells around the middle are cut
 
 
 class AbsoluteErrors:
@@ -28,8 +32,7 @@ class AbsoluteErrors:
 
     def partial(self, sample: Numbers, options: Options) -> State:
         kept = without_weightless(sample)
-        with np.errstate(over="ignore"):
-            e = np.abs(np.asarray(kept.f, dtype=np.float64) - np.asarray(kept.y, dtype=np.float64))
+        e = _absolute(kept)
         keys = tally.ordered(e)
         if kept.w is None and len(keys):
             return tally.counted(keys, cap=self.cap)
@@ -38,8 +41,58 @@ class AbsoluteErrors:
     def merge(self, states: Sequence[State], counts: Counts | None = None) -> State:
         return tally.merged(states, counts, cap=self.cap) if states else self.zero()
 
-    def resampler(self, states: Sequence[State]) -> Callable[[Counts], State]:
+    def resampler(self, states: Sequence[State]) -> Resampler:
         return tally.resampler(states, cap=self.cap)
+
+    def collector(self, detail: bytes, rows: int) -> Counting:
+        return Counting(_error_stream, _error_blocks, detail, rows)
+
+    def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Passes:
+        reading = Reading(_measured, _middle_needs, _error_blocks, relative=True, budget=MIDDLE_CELLS)
+        return Passes(reading, rows=rows, blocks=blocks)
+
+
+def _absolute(sample: Numbers) -> Floats:
+    with np.errstate(over="ignore"):
+        e = np.asarray(sample.f, dtype=np.float64) - np.asarray(sample.y, dtype=np.float64)
+    return np.abs(e, out=e)
+
+
+def _error_stream(sample: Numbers) -> list[Stream]:
+    kept = without_weightless(sample)
+    return [(_absolute(kept), np.zeros(len(kept.y), dtype=np.uint8), kept.w)]
+
+
+def _error_blocks(leaves: Leaves) -> State:
+    """The tally of coarse cells: the same cells in every block of an entry."""
+    lo, hi = (tally.ordered(values)[:, None] for values in ends(leaves.cells[0]))
+    return tally.celled(leaves.places[0], lo, hi, leaves.weights(0)[0][:, None])
+
+
+def _measured(leaves: Leaves) -> Measured:
+    if not len(leaves):
+        return {}
+    low, high = _halves(leaves.weights(0)[0])
+    lo, hi = ends(leaves.cells[0][[low, high]])
+    least, most = (_mean(*pair.tolist()) for pair in (lo, hi))
+    value = _mean(least, most)
+    return {"median_ae": (value, max(value - least, most - value))}
+
+
+def _mean(a: float, b: float) -> float:
+    """(a + b) / 2 of two numbers of one sign, also where their sum overflows."""
+    return a / 2 + b / 2 if math.isinf(a + b) else (a + b) / 2
+
+
+def _middle_needs(sides: Sides) -> list[Floats]:
+    """1 for the cells of several values the middle of any side falls into."""
+    keys = sides[None].cells[0][:, 0]
+    need = np.zeros(len(keys))
+    for leaves in sides.values():
+        weight, mixed = leaves.weights(0)
+        for cell in _halves(weight):
+            need[np.searchsorted(keys, leaves.cells[0][cell, 0])] += mixed[cell]
+    return [np.minimum(need, 1.0)]
 
 
 class RankPairs:
@@ -62,8 +115,14 @@ class RankPairs:
     def merge(self, states: Sequence[State], counts: Counts | None = None) -> State:
         return tally.merged(states, counts, cap=self.cap) if states else self.zero()
 
-    def resampler(self, states: Sequence[State]) -> Callable[[Counts], State]:
+    def resampler(self, states: Sequence[State]) -> Resampler:
         return tally.resampler(states, cap=self.cap)
+
+    def collector(self, detail: bytes, rows: int) -> Collector:
+        return rank_passes.collector(detail, rows)
+
+    def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> rank_passes.RankStudy:
+        return rank_passes.RankStudy(rows)
 
 
 def median_ae(state: State, options: Options) -> float:
@@ -85,7 +144,11 @@ def median_ae_bound(state: State, options: Options) -> float:
 
 def _middle(state: State) -> tuple[int, int]:
     """The cells of the two values around half the weight; the same cell twice when half falls inside one."""
-    cumulative = np.cumsum(state["w"][:, 0])
+    return _halves(state["w"][:, 0])
+
+
+def _halves(weight: Floats) -> tuple[int, int]:
+    cumulative = np.cumsum(weight)
     half = cumulative[-1] / 2
     cell = int(np.searchsorted(cumulative, half))
     return cell, cell + 1 if cumulative[cell] == half and cell + 1 < len(cumulative) else cell
@@ -93,41 +156,23 @@ def _middle(state: State) -> tuple[int, int]:
 
 def spearman_r(state: State, options: Options) -> float:
     """Pearson's r of mid-ranks; undefined when y or f is constant."""
-    if not len(state["w"]):
-        return NAN
-    (_, vy), (_, vf), cov, _ = _rank_moments(state)
-    return float(np.clip(cov / math.sqrt(vy * vf), -1, 1)) if vy > 0 and vf > 0 else NAN
+    return correlation(*_rank_moments(state))[0] if len(state["w"]) else NAN
 
 
 def spearman_bound(state: State, options: Options) -> float:
-    """How far r can be from the r of the values themselves, by what the cells merged.
-
-    Within a cell of one axis true ranks differ from the mid-rank by d with mean 0 and mean square at most s² (the
-    spread of evenly spaced ranks). Then the variance grows by at most s², and by Cauchy and Schwarz the covariance
-    moves by at most s_y·σ_f + s_f·σ_y + s_y·s_f.
-    """
-    if not len(state["w"]) or tally.exact_cells(state).all():
-        return 0.0
-    (sy, vy), (sf, vf), cov, _ = _rank_moments(state)
-    if not (vy > 0 and vf > 0):
-        return 2.0
-    move = math.sqrt(sy * vf) + math.sqrt(sf * vy) + math.sqrt(sy * sf)
-    r = cov / math.sqrt(vy * vf)
-    shrink = math.sqrt(vy * vf / ((vy + sy) * (vf + sf)))
-    reach = move / math.sqrt(vy * vf)
-    ends = [(r + sign * reach) * factor for sign in (-1.0, 1.0) for factor in (1.0, shrink)]
-    return float(min(2.0, max(abs(max(-1.0, min(1.0, end)) - r) for end in ends)))
+    """How far r can be from the r of the values themselves, by what the cells merged; see scoring.metrics.spread."""
+    return correlation(*_rank_moments(state))[1] if len(state["w"]) else 0.0
 
 
-def _rank_moments(state: State) -> tuple[tuple[float, float], tuple[float, float], float, float]:
-    """(lost spread, variance) of the ranks of y and of f, their covariance, and the total weight."""
+def _rank_moments(state: State) -> tuple[Spread, Spread, float]:
+    """(lost spread, variance) of the ranks of y and of f, and their covariance."""
     w = state["w"][:, 0]
     total = float(w.sum())
     level = int(state["level"][0])
     y, lost_y = _midranks(state["lo"][:, 0], state["hi"][:, 0], w, level)
     f, lost_f = _midranks(state["lo"][:, 1], state["hi"][:, 1], w, level)
     vy, vf = float((w * y * y).sum()) / total, float((w * f * f).sum()) / total
-    return (lost_y, vy), (lost_f, vf), float((w * y * f).sum()) / total, total
+    return (lost_y, vy), (lost_f, vf), float((w * y * f).sum()) / total
 
 
 def _midranks(lo: tally.Keys, hi: tally.Keys, w: Floats, level: int) -> tuple[Floats, float]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from scoring.metrics import confusion, ensembles, errors, likelihood, matching, moments, ordering, ranks
+from scoring.metrics import confusion, ensembles, errors, likelihood, matching, moments, ordering, ranks, reaching
 from scoring.rules import CARDS, MetricCard
 from scoring.state import Family, Options, State
 
@@ -83,6 +83,7 @@ def _probabilities() -> list[Entry]:
     return [
         *_of(likelihood.Likelihood(), (likelihood.log_loss, likelihood.brier)),
         *_of(likelihood.Calibration(), (likelihood.ece,)),
+        *_of(likelihood.Decisions(), (likelihood.accuracy, likelihood.f1_macro, likelihood.f1, likelihood.iou)),
         *_of(o.Ordering(), (o.roc_auc, o.average_precision, o.capture_curve, o.capture_auc), bounds),
     ]
 
@@ -95,7 +96,7 @@ def _ensembles() -> list[Entry]:
     ]
     return [
         *_of(ensembles.Members(), (ensembles.crps, ensembles.spread_skill)),
-        *_of(ensembles.Categories(), (ensembles.rpss,)),
+        *_of(ensembles.Categories(), (ensembles.rps, ensembles.rpss)),
         *_of(ensembles.Vectors(), (ensembles.energy_score,)),
         *on_mean,
     ]
@@ -104,7 +105,11 @@ def _ensembles() -> list[Entry]:
 def _points() -> list[Entry]:
     m = matching
     counts = (m.hits, m.precision, m.recall, m.f1, m.average_precision)
-    return _of(m.Matching(), (*counts, m.captured_value, m.captured_value_at_k, m.mean_distance))
+    r = reaching
+    return [
+        *_of(m.Matching(), (*counts, m.captured_value, m.captured_value_at_k, m.mean_distance)),
+        *_of(r.Reaching(), (r.reach_at_k, r.reached_value_at_k, r.discovery_auc)),
+    ]
 
 
 def _polygons() -> list[Entry]:

@@ -12,20 +12,23 @@ on how they were cut into blocks: distinct values of a part are never more than 
 keys (class codes) are never coarsened. ``lo`` and ``hi`` make the loss exactly known, so bounds can be certified.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from scoring.samples import Array
-from scoring.state import Counts, Floats, State
+from scoring.state import Counts, Floats, Resampler, State
 
 Keys = npt.NDArray[np.int64]
+Places = npt.NDArray[np.intp]
+NOWHERE: Places = np.zeros(0, dtype=np.intp)
 MIXER = np.uint64(0x9E37_79B9_7F4A_7C15)
 MANTISSA = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 CAP = 1 << 20
 RESAMPLING_CAP = 1 << 12  # sampling error is far above what this loses
 RESAMPLING_VALUES = 1 << 22  # blocks × cells held while resampling
+REPLICATES = 64  # resamples whose cells are held at once
 BATCH = 1 << 22  # cells joined at a time, so that many states need no more memory than a few
 
 
@@ -61,6 +64,23 @@ def counted(keys: Keys, *, cap: int = CAP) -> State:
     return coarsened({"level": _level(0), "lo": cells, "hi": cells, "w": times[:, None].astype(np.float64)}, cap=cap)
 
 
+def celled(places: Keys, lo: Keys, hi: Keys, w: Floats) -> State:
+    """A tally over cells that several states share: ``cell`` (K,) names them, in rising order."""
+    return {"level": _level(0), "cell": places, "lo": lo, "hi": hi, "w": w}
+
+
+def _cells_joined(chosen: Sequence[tuple[State, int]]) -> State:
+    cell, inverse = np.unique(np.concatenate([state["cell"] for state, _ in chosen]), return_inverse=True)
+    lo, hi = (np.concatenate([state[name] for state, _ in chosen]) for name in ("lo", "hi"))
+    least, most = np.full((len(cell), lo.shape[1]), MANTISSA), np.full((len(cell), lo.shape[1]), ~MANTISSA)
+    np.minimum.at(least, inverse, lo)
+    np.maximum.at(most, inverse, hi)
+    w = np.zeros((len(cell), chosen[0][0]["w"].shape[1]))
+    for state, time in chosen:
+        w[np.searchsorted(cell, state["cell"])] += state["w"] * time
+    return celled(cell, least, most, w)
+
+
 def merged(states: Sequence[State], counts: Counts | None = None, *, cap: int = CAP, fixed: int = 0) -> State:
     """The tally of all states together, each taken ``counts[i]`` times."""
     times = [1] * len(states) if counts is None else [int(count) for count in counts]
@@ -69,6 +89,8 @@ def merged(states: Sequence[State], counts: Counts | None = None, *, cap: int = 
         return empty(states[0]["lo"].shape[1], states[0]["w"].shape[1]) if states else empty(1, 1)
     if len(chosen) == 1 and chosen[0][1] == 1:
         return chosen[0][0]
+    if "cell" in chosen[0][0]:
+        return _cells_joined(chosen)
     batch: list[tuple[State, int]] = []
     cells = 0
     for state, time in chosen:
@@ -88,30 +110,46 @@ def _joined(chosen: Sequence[tuple[State, int]], cap: int, fixed: int) -> State:
     return coarsened(_grouped(lo, hi, w, level, fixed), cap=cap, fixed=fixed)
 
 
-def resampler(states: Sequence[State], *, cap: int = CAP, fixed: int = 0) -> Callable[[Counts], State]:
-    """``merged(states, counts)`` for many counts: cells are aligned once, then each resample is one product.
+def resampler(states: Sequence[State], *, cap: int = CAP, fixed: int = 0) -> Resampler:
+    """``merged(states, counts)`` for many counts: cells are aligned once, then all resamples are one matrix product.
 
-    Cells are those of all states together, coarsened to RESAMPLING_CAP.
+    Cells are those of all states together, coarsened to RESAMPLING_CAP where the states do not share theirs already.
     """
     limit = min(cap, RESAMPLING_CAP, max(64, RESAMPLING_VALUES // max(1, len(states))))
     full = merged(states, cap=limit, fixed=fixed)
     cells, columns = full["w"].shape
     if not cells:
-        return lambda _counts: full
-    level = int(full["level"][0])
-    own = [_grouped(s["lo"], s["hi"], s["w"], level, fixed) if len(s["w"]) else s for s in states]
-    place = _places(np.concatenate([full["lo"], *(state["lo"] for state in own)]), level, fixed)[cells:]
-    owner = np.repeat(np.arange(len(own)), [len(state["w"]) for state in own])
+        return lambda counts: (full for _ in counts)
+    places = _shared_places(states, full) if "cell" in full else _aligned_places(states, full, fixed)
     dense = np.zeros((len(states), cells, columns))
-    dense[owner, place] = np.concatenate([state["w"] for state in own])
+    for number, (place, w) in enumerate(places):
+        dense[number, place] = w
     flat = dense.reshape(len(states), -1)
 
-    def resample(counts: Counts) -> State:
-        weight = (np.asarray(counts, dtype=np.float64) @ flat).reshape(cells, columns)
-        seen = weight.any(axis=1)
-        return {"level": full["level"], "lo": full["lo"][seen], "hi": full["hi"][seen], "w": weight[seen]}
+    def resample(counts: npt.NDArray[np.integer]) -> Iterator[State]:
+        for start in range(0, len(counts), REPLICATES):
+            weights = np.asarray(counts[start : start + REPLICATES], dtype=np.float64) @ flat
+            for weight in weights.reshape(-1, cells, columns):
+                seen = weight[:, 0] > 0 if columns == 1 else weight[:, 0] + weight[:, 1] > 0
+                own = {"lo": full["lo"], "hi": full["hi"], "w": weight}
+                yield {"level": full["level"]} | (own if seen.all() else {k: v[seen] for k, v in own.items()})
 
     return resample
+
+
+def _shared_places(states: Sequence[State], full: State) -> Iterator[tuple[Places, Floats]]:
+    for state in states:
+        yield (np.searchsorted(full["cell"], state["cell"]), state["w"]) if len(state["w"]) else (NOWHERE, state["w"])
+
+
+def _aligned_places(states: Sequence[State], full: State, fixed: int) -> Iterator[tuple[Places, Floats]]:
+    """Each state's cells at the level of all of them together, and where they stand there."""
+    level, cells = int(full["level"][0]), len(full["w"])
+    own = [_grouped(s["lo"], s["hi"], s["w"], level, fixed) if len(s["w"]) else s for s in states]
+    found = _places(np.concatenate([full["lo"], *(state["lo"] for state in own)]), level, fixed)[cells:]
+    ends = np.cumsum([len(state["w"]) for state in own])
+    for state, stop in zip(own, ends.tolist(), strict=True):
+        yield found[stop - len(state["w"]) : stop], state["w"]
 
 
 def coarsened(state: State, *, cap: int, fixed: int = 0) -> State:
@@ -127,7 +165,9 @@ def coarsened(state: State, *, cap: int, fixed: int = 0) -> State:
 
 def exact_cells(state: State) -> npt.NDArray[np.bool_]:
     """Which cells saw a single value (K,)."""
-    same: npt.NDArray[np.bool_] = (state["lo"] == state["hi"]).all(axis=1)
+    same = np.ones(len(state["w"]), dtype=np.bool_)
+    for i in range(state["lo"].shape[1]):  # column by column: many times faster than along short rows
+        same &= state["lo"][:, i] == state["hi"][:, i]
     return same
 
 

@@ -16,6 +16,7 @@ FORBIDDEN = (
     "pyogrio",
     "pandas",
     "numpy",
+    "numba",
     "scipy",
     "sklearn",
     "pyarrow",

@@ -28,8 +28,8 @@ class Recording(Sandbox):
         super().__init__()
         self.answers: list[dict[str, Any]] = []
 
-    def run(self, task: Task) -> dict[str, Any]:
-        self.answers.append(super().run(task))
+    def run(self, task: Task, **more: Any) -> dict[str, Any]:
+        self.answers.append(super().run(task, **more))
         return self.answers[-1]
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from datasets import sandbox as sandboxes
@@ -147,6 +148,27 @@ def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
     finally:
         sandbox.close()
     assert sandbox.pid() is None
+
+
+class Unwanted(Exception):
+    """What whoever waits raises when nobody wants the answer any more."""
+
+
+def test_a_child_nobody_waits_for_is_ended_at_once(rogue: Sandbox, tmp_path: Path) -> None:
+    upload, seen = tmp_path / "upload", []
+    upload.write_text("sleep", encoding="utf-8")
+    rogue.walls()
+    server = psutil.Process(rogue.pid())
+
+    def attend() -> None:
+        seen.extend(server.children())
+        raise Unwanted
+
+    with pytest.raises(Unwanted):
+        intake(upload, format="csv", expect=EXPECT, out=tmp_path / "out", attend=attend, sandbox=rogue)
+    assert len(seen) == 1
+    seen[0].wait(10)  # it would sleep for ten minutes
+    assert tell(rogue, tmp_path / "out", "list /etc")[1] == "denied 13", "the server lives"
 
 
 def test_a_server_that_cannot_start_is_our_fault(tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ class Answered:
     def cancel(self) -> None:
         return
 
+    def progress(self) -> float | None:
+        return None
+
     def add_done_callback(self, call: Callable[[Any], None]) -> None:
         call(self)
 

@@ -37,6 +37,9 @@ class SlowJob:
     def cancel(self) -> None:
         self._future.cancel()
 
+    def progress(self) -> float | None:
+        return None
+
     def add_done_callback(self, call: Callable[[Any], None]) -> None:
         self._future.add_done_callback(call)
 

@@ -1,13 +1,14 @@
 """What a Cluster does about a scheduler that went away and about workers that Dask has given up."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import dask
 import pytest
 
 from datasets.errors import EngineFault
-from scoring.cluster import LASTING, Cluster
+from scoring.cluster import LASTING, TOPIC, Cluster
 
 WORKERS = {"tls://10.0.0.1:1": {"nthreads": 2, "metrics": {"memory": 7, "task_counts": {"executing": 1}}}}
 
@@ -18,6 +19,10 @@ class Line:
 
     status: str
     tasks: list[Any] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+
+    def subscribe_topic(self, topic: str, _handler: object) -> None:
+        self.topics.append(topic)
 
     def scheduler_info(self, n_workers: int) -> dict[str, Any]:
         return {"workers": WORKERS}
@@ -26,7 +31,7 @@ class Line:
         if self.status == "closed":
             raise RuntimeError("closed")
         self.tasks.append(task)
-        return object()
+        return SimpleNamespace(key=f"work-{len(self.tasks)}")
 
 
 @dataclass
@@ -49,6 +54,7 @@ def test_a_scheduler_that_came_back_is_found_again() -> None:
     assert [(worker.threads, worker.busy) for worker in cluster.workers()] == [(2, 1)]
     cluster.submit("score", b"{}")
     assert len(fresh.tasks) == 1
+    assert fresh.topics == [TOPIC], "progress is heard of again"
 
 
 def test_without_a_scheduler_there_are_no_workers_and_no_work_is_taken() -> None:

@@ -196,6 +196,7 @@ class FakeJob:
 
     answer: bytes | Exception | None
     cancelled: bool = False
+    share: float | None = None
     _calls: list[Callable[[Any], None]] = field(default_factory=list)
 
     def done(self) -> bool:
@@ -210,6 +211,9 @@ class FakeJob:
 
     def cancel(self) -> None:
         self.cancelled = True
+
+    def progress(self) -> float | None:
+        return self.share
 
     def add_done_callback(self, call: Callable[[Any], None]) -> None:
         if self.done():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scoring.metrics.registry import METRICS, Metric, families
 from scoring.rules import CARDS
-from scoring.samples import Classes, Ensemble, Matches, Numbers, Probabilities
+from scoring.samples import Classes, Ensemble, Matches, Numbers, Probabilities, Reach
 from scoring.state import State
 
 OPTIONS = {
@@ -22,6 +22,8 @@ OPTIONS = {
     "pinball": {"q": 0.3},
     "capture_curve": {"area": 30.0},
     "captured_value_at_k": {"k": 12},
+    "reach_at_k": {"k": 12},
+    "reached_value_at_k": {"k": 12},
 }
 KEYS = sorted(METRICS)
 every_metric = pytest.mark.parametrize("key", KEYS, ids=[f"{sample}-{name}" for sample, name in KEYS])
@@ -58,7 +60,9 @@ def matches(rng: np.random.Generator, n: int) -> Matches:
     hit = iou[:, None] >= np.arange(0.5, 1.0, 0.05)
     taken = hit[:, 0]
     rank = rng.permutation(n) + 1
-    return Matches(rank, hit, float(2 * n), taken * rng.random(n), taken * rng.random(n), taken * iou, None, float(n))
+    value, distance, reach = taken * rng.random(n), taken * rng.random(n), rng.integers(0, n + 1, 2 * n)
+    reached = Reach(reach, rng.random(2 * n), n)
+    return Matches(rank, hit, float(2 * n), value, distance, taken * iou, None, float(n), reached)
 
 
 MAKERS: dict[str, tuple[Callable[[np.random.Generator, int], Any], ...]] = {
@@ -85,7 +89,7 @@ def take(sample: Any, index: Any, *, totals: bool = True) -> Any:
         f.name: getattr(sample, f.name) for f in fields(sample) if isinstance(getattr(sample, f.name), np.ndarray)
     }
     part = replace(sample, **{name: array[index] for name, array in arrays.items()})
-    return part if totals or not isinstance(part, Matches) else replace(part, n_truth=0.0, value_total=0.0)
+    return part if totals or not isinstance(part, Matches) else replace(part, n_truth=0.0, value_total=0.0, reach=None)
 
 
 def integer_weights(sample: Any, rng: np.random.Generator) -> np.ndarray:
@@ -143,7 +147,7 @@ def test_nothing_has_no_score(key: tuple[str, str]) -> None:
     metric = METRICS[key]
     for state in (metric.family.zero(), metric.family.merge([]), metric.family.merge([metric.family.zero()] * 2)):
         found = value(metric, state)
-        assert found == 0 if key[1] == "hits" else math.isnan(found)
+        assert found == 0 if key[1] in {"hits", "reach_at_k"} else math.isnan(found)
         assert metric.bound(state, OPTIONS) == 0
 
 
@@ -249,7 +253,8 @@ def perfect(sample: Any) -> Any:
         return replace(sample, p=sample.y.astype(float) if sample.p.ndim == 1 else np.eye(4)[sample.y])
     n = len(sample.rank)
     ones, none = np.ones(n), np.zeros(n)
-    return Matches(sample.rank, np.ones((n, 10), dtype=bool), float(n), ones, none, ones, None, float(n))
+    reached = Reach(np.ones(n, dtype=np.int64), ones, n)
+    return Matches(sample.rank, np.ones((n, 10), dtype=bool), float(n), ones, none, ones, None, float(n), reached)
 
 
 @every_metric
@@ -266,8 +271,10 @@ def test_a_perfect_entry_has_the_best_score(key: tuple[str, str]) -> None:
             assert math.isnan(found)  # a mean without error has no ratio
         elif name == "captured_value_at_k":
             assert same(found, 12 / 40)
-        elif name == "hits":
+        elif name in {"hits", "reach_at_k"}:
             assert found == 40
+        elif key[0] == "probabilities" and name in {"f1", "iou"} and sample.p.ndim == 2:
+            assert math.isnan(found)  # metrics of one class
         else:
             assert math.isclose(found, 1.0 if metric.card.direction == "higher" else 0.0, rel_tol=1e-12, abs_tol=1e-12)
 

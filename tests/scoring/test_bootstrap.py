@@ -94,6 +94,6 @@ def test_resampling_many_values_coarsens_them_a_little(monkeypatch: pytest.Monke
     for _ in range(5):
         p = rng.random(400)
         states.append(family.partial(Probabilities((rng.random(400) < p).astype(int), p), {}))
-    once = family.resampler(states)(np.ones(5, dtype=int))
+    once = next(iter(family.resampler(states)(np.ones((1, 5), dtype=int))))
     assert len(once["w"]) <= 100
     assert ordering.roc_auc(once, {}) == pytest.approx(ordering.roc_auc(family.merge(states), {}), abs=0.01)

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datasets.canonical import Canonical
 from datasets.errors import EngineFault, Rejected
 from scoring.engine import score
 from scoring.kinds import grid as kind
+from scoring.kinds import windows
 from scoring.kinds.pairing import TruthSet
 from scoring.samples import Ensemble, Numbers
 from tests.scoring.making import codes, gathered, grid, spec_of
@@ -152,3 +154,84 @@ def test_times_are_blocks_by_their_date() -> None:
     assert score(named, TruthSet(truth), truth).scores.public == {"rmse": 0.0}
     with pytest.raises(EngineFault, match="depth"):
         kind.place(truth, spec(blocks='[blocks]\nby = "depth"\n'))
+
+
+@settings(max_examples=40)
+@given(
+    order=st.permutations(range(4)),
+    flipped=st.lists(st.booleans(), min_size=4, max_size=4),
+    short=st.sampled_from([0, 64, 1 << 20]),
+    seed=st.integers(0, 9),
+)
+def test_a_window_is_the_same_wherever_it_is_read_from(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], flipped: list[bool], short: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    data = rng.normal(size=(3, 4, 5, 6)).astype("f4")
+    folder = tmp_path_factory.mktemp("window")
+    np.save(folder / "data.npy", data)
+    mapped = np.load(folder / "data.npy", mmap_mode="r")
+    cut: list[Any] = []
+    for axis, size in enumerate(data.shape):
+        start, stop = sorted(rng.choice(size + 1, 2, replace=False).tolist())
+        cut.append(rng.permutation(size)[start:stop] if flipped[axis] else slice(start, stop))
+    indices = [np.arange(size)[part] for size, part in zip(data.shape, cut, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "SHORT", short)
+        found = windows.window(mapped, cut, order)
+    assert np.array_equal(found, data[np.ix_(*indices)].transpose(order))
+    assert found.flags.c_contiguous
+    assert found.flags.writeable
+
+
+def test_a_promise_of_finite_values_is_looked_after() -> None:
+    entry = field()
+    entry[1, 2, 3] = np.nan
+    spoilt = grid(entry, COORDS)
+    promised = Canonical("grid", spoilt.arrays, {**spoilt.attrs, "finite": True})
+    with pytest.raises(EngineFault, match="finite"):
+        score(spec(), TruthSet(grid(field(), COORDS)), promised)
+    whole = grid(field(1), COORDS)
+    kept = Canonical("grid", whole.arrays, {**whole.attrs, "finite": True})
+    truth = TruthSet(grid(field(), COORDS))
+    assert score(spec(), truth, kept).scores == score(spec(), truth, whole).scores
+
+
+def test_no_part_cuts_a_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    challenge = spec(
+        ("energy_score",), submission='member = "m"', options='[scoring.options.energy_score]\nover = ["lat", "lon"]'
+    )
+    truth = TruthSet(grid(field(), COORDS))
+    entry = grid(np.stack([field(1), field(2)], axis=-1), {**COORDS, "m": np.arange(2)}, "m")
+    whole = score(challenge, truth, entry).scores
+    monkeypatch.setattr(kind, "PART_BYTES", 64)
+    assert kind.pair(entry, truth, challenge).parts == 4
+    assert score(challenge, truth, entry).scores.overall["energy_score"] == pytest.approx(
+        whole.overall["energy_score"], rel=1e-12
+    )
+
+
+@settings(max_examples=15)
+@given(
+    dims=st.sampled_from([(), ("lat",), ("lon", "lat"), ("time", "lat", "lon")]), blocks=st.sampled_from(["", BY_TIME])
+)
+def test_edges_lie_along_some_of_the_dimensions(dims: tuple[str, ...], blocks: str) -> None:
+    rng = np.random.default_rng(3)
+    own = rng.normal(size=[len(COORDS[dim]) for dim in dims])
+    edges = np.stack([own - 0.4, own + 0.4])
+    truth = field()
+    truth[0, 1, 2] = np.nan
+    base = grid(truth, COORDS)
+    hidden = Canonical("grid", {**base.arrays, "edges": edges}, {**base.attrs, "edges_dims": ["edge", *dims]})
+    members = np.stack([field(i) for i in range(1, 6)], axis=-1)
+    entry = grid(members, {**COORDS, "m": np.arange(5)}, "m")
+    options = '[scoring.options.rpss]\nedges = "edges"'
+    challenge = spec(("rpss", "rps"), submission='member = "m"', blocks=blocks, options=options)
+    axes = {dim: i for i, dim in enumerate(COORDS)}
+    spread = np.moveaxis(own, range(own.ndim), np.argsort(np.argsort([axes[dim] for dim in dims]))) if dims else own
+    spread = spread.reshape([len(COORDS[dim]) if dim in dims else 1 for dim in COORDS])
+    rps = 0.0
+    for shift in (-0.4, 0.4):
+        rps = rps + np.square((members < spread[..., None] + shift).mean(-1) - (truth < spread + shift))
+    wanted = rps[np.isfinite(truth)].mean()
+    assert score(challenge, TruthSet(hidden), entry).scores.overall["rps"] == pytest.approx(wanted, rel=1e-12)

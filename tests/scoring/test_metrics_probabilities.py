@@ -23,6 +23,10 @@ HAND = {
     "ece": (0.1 + 0.6 + 0.3 + 0.1) / 5,  # 15 bins: 0.1 | 0.3 | 0.8 0.8 | 0.9
     "capture_curve": 0.25,  # the best 10 % are half of the one best row, which holds half the positives
     "capture_auc": (0.2 * 0.25 + 0.4 * 0.75 + 0.4 * 1.0),
+    "accuracy": 4 / 5,  # at 0.5: 0.9 and 0.8 are hits, the other 0.8 a false alarm
+    "f1_macro": (2 * 2 / 5 + 2 * 2 / 5) / 2,
+    "f1": 2 * 2 / (2 * 2 + 1),
+    "iou": 2 / 3,
 }
 
 
@@ -59,6 +63,10 @@ BINARY = {
     "brier": sk.brier_score_loss,
     "roc_auc": sk.roc_auc_score,
     "average_precision": sk.average_precision_score,
+    "accuracy": lambda y, p, **kw: sk.accuracy_score(y, p >= 0.5, **kw),
+    "f1_macro": lambda y, p, **kw: sk.f1_score(y, p >= 0.5, average="macro", **kw),
+    "f1": lambda y, p, **kw: sk.f1_score(y, p >= 0.5, **kw),
+    "iou": lambda y, p, **kw: sk.jaccard_score(y, p >= 0.5, **kw),
 }
 
 
@@ -78,6 +86,8 @@ SEVERAL = {
     "brier": lambda y, p, **kw: sk.brier_score_loss(y, p, labels=range(4), **kw),
     "roc_auc": lambda y, p, **kw: sk.roc_auc_score(y, p, multi_class="ovr", average="macro", **kw),
     "average_precision": lambda y, p, **kw: sk.average_precision_score(np.eye(4)[y], p, average="macro", **kw),
+    "accuracy": lambda y, p, **kw: sk.accuracy_score(y, p.argmax(axis=1), **kw),
+    "f1_macro": lambda y, p, **kw: sk.f1_score(y, p.argmax(axis=1), average="macro", **kw),
 }
 
 
@@ -133,6 +143,41 @@ def test_capture_auc_follows_from_roc_auc() -> None:
     y = (rng.random(1000) < 0.3 * p).astype(int)
     share = y.mean()
     assert score("capture_auc", y, p) == pytest.approx((1 - share) * score("roc_auc", y, p) + share / 2, rel=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 1e-300, 1e-17, 1e-9, 0.3, 1 - 1e-10, 1.0])), max_size=70)
+)
+def test_products_of_probabilities_lose_no_digit_of_their_logarithm(rows: list[tuple[bool, float]]) -> None:
+    y, p = np.array([row[0] for row in rows], dtype=int), np.array([row[1] for row in rows])
+    eps = np.finfo(np.float64).eps
+    wanted = -np.log(np.clip(np.where(y == 1, p, 1 - p), eps, 1 - eps)).mean() if rows else math.nan
+    assert score("log_loss", y, p) == pytest.approx(wanted, rel=1e-12, nan_ok=True)
+
+
+def test_each_metric_of_decisions_has_its_own_threshold() -> None:
+    at = {0.5: (4 / 5, 4 / 5, 2 / 3), 0.85: (4 / 5, 2 / 3, 1 / 2), 0.3: (3 / 5, 4 / 6, 2 / 4)}
+    for threshold, values in at.items():
+        options = {name: {"threshold": threshold} for name in ("accuracy", "f1", "iou")}
+        assert [score(name, Y, P, **options[name]) for name in options] == pytest.approx(values)
+    mixed = {"accuracy": {"threshold": 0.85}, "iou": {"threshold": 0.3}}
+    family = METRICS["probabilities", "iou"].family
+    state = family.partial(Probabilities(Y, P), mixed)
+    assert METRICS["probabilities", "f1"].finish(state, mixed) == pytest.approx(4 / 5)
+    assert METRICS["probabilities", "iou"].finish(state, mixed) == pytest.approx(2 / 4)
+
+
+def test_one_class_metrics_are_undefined_for_several() -> None:
+    y, p = [0, 1, 2], np.eye(3)
+    assert math.isnan(score("f1", y, p))
+    assert math.isnan(score("iou", y, p))
+    assert score("f1", [0, 0], [0.1, 0.2]) == score("iou", [0, 0], [0.1, 0.2]) == 0.0
+
+
+def test_a_code_beyond_the_classes_is_refused() -> None:
+    with pytest.raises(ValueError, match="class codes"):
+        state_of("log_loss", [0, 3], np.full((2, 3), 1 / 3))
 
 
 def test_bins_of_ece_are_closed_above() -> None:

@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from datasets.blocks import placed_whole
 from datasets.digest import digest_file
 from datasets.spec import Spec, format_of, load_spec
+from scoring import preview as preview_side
 from scoring.contracts import JUDGE_ONLY, FileFacts
 from scoring.engine import score
 from scoring.entry import Upload, evaluate
 from scoring.kinds.pairing import TruthSet
+from scoring.kinds.table import Aligned
 from scoring.offline import read_truth
 from scoring.preview import artifacts
+from scoring.samples import Numbers
 from tests.challenges import BUILDERS
 from tests.scoring.making import grid, raster, spec_of
 
@@ -86,6 +90,18 @@ def test_residuals_start_with_the_worst(tmp_path: Path) -> None:
     assert off == sorted(off, reverse=True)
     assert all(row["off"] == pytest.approx(abs(row["truth"] - row["prediction"])) for row in rows)
     assert rows[0]["id"].startswith(rows[0]["block"])
+
+
+def test_the_worst_rows_are_the_same_however_they_are_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(3)
+    truth, given = np.zeros(5000), chance.integers(0, 60, 5000).astype(float)  # many rows are off alike
+    aligned = Aligned(np.arange(5000, dtype=np.int32), placed_whole(5000), lambda cut: Numbers(truth[cut], given[cut]))
+    wanted = np.argsort(-given, kind="stable")[: preview_side.WORST]
+    for piece in (1 << 20, 700, 90):
+        monkeypatch.setattr(preview_side, "PIECE", piece)
+        rows, off = preview_side._worst(aligned)
+        assert rows.tolist() == wanted.tolist()
+        assert off.tolist() == given[wanted].tolist()
 
 
 def test_scores_by_block_stand_in_one_table(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from datasets import expect
 from datasets.spec import Spec, parse_spec
 from scoring.rules import (
     CARDS,
+    CATEGORICAL,
     METRIC_VERSION,
     MetricCard,
     better,
@@ -38,9 +39,10 @@ CONTRACT = {
     "numbers": "rmse mae mse bias r2 pearson_r spearman_r nse kge smape mape median_ae max_error msle pinball huber",
     "classes": "accuracy balanced_accuracy f1_micro f1_macro f1_weighted cohen_kappa matthews_corrcoef mean_iou "
     "penalty_matrix",
-    "probabilities": "log_loss brier roc_auc average_precision ece capture_curve capture_auc",
-    "ensemble": "crps rpss spread_skill energy_score",
-    "points": "hits precision recall f1 average_precision captured_value captured_value_at_k mean_distance",
+    "probabilities": "log_loss brier roc_auc average_precision ece accuracy f1_macro f1 iou capture_curve capture_auc",
+    "ensemble": "crps rps rpss spread_skill energy_score",
+    "points": "hits precision recall f1 average_precision captured_value captured_value_at_k reach_at_k "
+    "reached_value_at_k discovery_auc mean_distance",
     "polygons": "f1_iou50 precision recall average_precision map_iou mean_iou",
 }  # fmt: skip
 
@@ -200,6 +202,9 @@ def test_a_penalty_matrix_needs_the_order_of_classes() -> None:
     [
         ("rpss", "thresholds = [1, 1]", "rising numbers"),
         ("rpss", "", "is missing"),
+        ("rps", "", "is missing"),
+        ("rps", "edges = 3", "name of a variable"),
+        ("rpss", 'thresholds = [1]\nedges = "terciles"', "together with thresholds"),
         ("crps", 'estimator = "best"', "must be one of standard, fair"),
         ("energy_score", "over = []", "name of a dimension"),
     ],
@@ -208,6 +213,21 @@ def test_wrong_options_of_ensembles(metric: str, line: str, says: str) -> None:
     given = f"[scoring.options.{metric}]\n{line}" if line else ""
     (fault,) = faults(kind="grid", metrics=f'["{metric}"]', truth='member = "m"', options=given)
     assert says in fault
+
+
+def test_intake_knows_the_metrics_of_categories() -> None:
+    assert expect.CATEGORY_METRICS == CATEGORICAL
+    owners = {card.name for card in CARDS.values() if {o.name for o in card.options} >= {"thresholds", "edges"}}
+    assert owners == set(CATEGORICAL)
+
+
+def test_rps_and_rpss_share_their_categories() -> None:
+    apart = "[scoring.options.rps]\nthresholds = [1]\n[scoring.options.rpss]\nthresholds = [2]"
+    (fault,) = faults(kind="grid", metrics='["rps", "rpss"]', truth='member = "m"', options=apart)
+    assert "differs from that of rpss" in fault
+    for name in ("rps", "rpss"):
+        once = f'[scoring.options.{name}]\nedges = "terciles"'
+        assert faults(kind="grid", metrics='["rps", "rpss"]', truth='member = "m"', options=once) == []
 
 
 def test_right_options_are_no_fault() -> None:
@@ -223,7 +243,16 @@ def test_scores_that_are_no_probabilities_have_no_log_loss() -> None:
     assert "log_loss needs probabilities" in fault
 
 
-@pytest.mark.parametrize("name", ["captured_value", "captured_value_at_k"])
+@pytest.mark.parametrize("name", ["f1", "iou"])
+def test_metrics_of_one_class_need_one(name: str) -> None:
+    (fault,) = faults(metrics=f'["{name}"]', submission='probabilities = {a = "pa", b = "pb"}')
+    assert f"{name} is of one class" in fault
+    assert faults(metrics=f'["{name}"]', submission='probabilities = {a = "pa"}') == []
+    options = f"[scoring.options.{name}]\nthreshold = 0.7"
+    assert faults(kind="raster", metrics=f'["{name}"]', submission='meaning = "probability"', options=options) == []
+
+
+@pytest.mark.parametrize("name", ["captured_value", "captured_value_at_k", "reached_value_at_k", "discovery_auc"])
 def test_captured_value_needs_values(name: str) -> None:
     (fault,) = faults(kind="points", metrics=f'["{name}"]')
     assert "truth.value" in fault

@@ -8,7 +8,10 @@ import pytest
 
 from datasets.errors import EngineFault
 from datasets.sealing import generate_keys
+from datasets.threads import allowed, each
+from scoring import worker
 from scoring.contracts import FaultReport, InspectReport, PublishReport, ScoreReport
+from scoring.hosts import Alone
 from scoring.offline import score_file
 from scoring.statistics import unpack
 from scoring.worker import MAX_ANSWER, EngineSettings, run, run_with
@@ -169,3 +172,16 @@ def test_settings_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("MOTHERLODE_DATA", str(tmp_path))
     monkeypatch.setenv("MOTHERLODE_TRUTH_KEY", "@/nowhere/engine.key")
     assert fault(run("score", b"{}")) == "engine-fault"
+
+
+def test_threads_follow_the_host_of_each_task(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wide(Alone):
+        threads = 3  # type: ignore[assignment]
+
+    def told(*_: object) -> FaultReport:
+        inside = list(each(lambda _: allowed(), range(4)))
+        return FaultReport(fault="seen", message=f"{allowed()} {inside}")
+
+    monkeypatch.setattr(worker, "score", told)
+    assert b"3 [1, 1, 1, 1]" in run_with(works.settings, "score", b"", host=Wide())
+    assert allowed() == 1

@@ -53,6 +53,7 @@ class Submission(Claimable, Base):
     state: Mapped[EntryState] = mapped_column(states(EntryState))
     finished_at: Mapped[datetime | None]
     is_final: Mapped[bool] = mapped_column(default=False)
+    progress: Mapped[float | None]  # share of its scoring that is done; None while it is read or soon done
 
     __table_args__ = (
         ForeignKeyConstraint(["challenge_id", "team_id"], ["team.challenge_id", "team.id"]),

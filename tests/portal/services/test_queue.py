@@ -1,5 +1,6 @@
 """The queue: fair claims, leases, fences, retries. Each test on both databases."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from portal.domain.errors import Forbidden
 from portal.domain.states import EntryState
 from portal.services import collecting, operating, submitting
 from portal.store.queue import Claim
-from portal.store.tables import Mail, Score
+from portal.store.tables import Mail, Score, Submission
 from tests.portal.services.test_submitting import at_once
 from tests.portal.town import FakeEngine, Town, score_answer, scoring_engine
 
@@ -169,6 +170,75 @@ def test_a_stopping_dispatcher_gives_back_what_it_holds(both: Town) -> None:
     assert engine.jobs[0].cancelled
     shown = submitting.entry(both.ctx, actor=both.person("Expert A"), entry_id=entry.id)
     assert (shown.state, shown.attempts) == (EntryState.QUEUED, 0)
+
+
+def test_progress_is_written_down_and_shown_while_an_entry_is_scored(
+    both: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.dispatch.PROGRESS_S", 0.0)
+    both.publish()
+    expert = both.expert("Expert A")
+    entry = both.send(expert, "2")
+    engine = FakeEngine(lambda _task, _payload: None)
+    dispatcher = Dispatcher(both.ctx, engine, slots=4)
+
+    def shown() -> tuple[EntryState, float | None]:
+        found = submitting.entry(both.ctx, actor=expert, entry_id=entry.id)
+        return found.state, found.progress
+
+    dispatcher.step()
+    assert shown() == (EntryState.SCORING, None)
+    for share in (0.25, 0.5):
+        engine.jobs[0].share = share
+        dispatcher.step()
+        assert shown() == (EntryState.SCORING, share)
+    engine.jobs[0].answer = score_answer(both.ctx, engine.tasks[0][1])
+    dispatcher.step()
+    assert shown() == (EntryState.SCORED, None)
+
+
+def test_work_that_was_lost_is_cancelled_when_its_progress_is_written(
+    both: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.dispatch.PROGRESS_S", 0.0)
+    both.publish()
+    entry = both.send(both.expert("Expert A"), "2")
+    engine = FakeEngine(lambda _task, _payload: None)
+    dispatcher = Dispatcher(both.ctx, engine, slots=4)
+    dispatcher.step()
+    with both.ctx.writing() as session:
+        row = session.get_one(Submission, uuid.UUID(entry.id))
+        row.fence += 1
+    engine.jobs[0].share = 0.5
+    dispatcher.step()
+    assert engine.jobs[0].cancelled
+    assert submitting.entry(both.ctx, actor=both.person("Expert A"), entry_id=entry.id).progress is None
+
+
+def test_large_entries_leave_half_of_the_slots_to_small_ones(both: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.store.queue.LARGE_BYTES", 10)
+    both.publish(per_day=50)
+    names = [f"Expert {letter}" for letter in "ABCDEF"]
+    for name in names[:5]:
+        both.send(both.expert(name), "1.0 # and many bytes more")
+        both.clock.advance(seconds=1)
+    small = both.send(both.expert(names[5]), "2")
+    engine = FakeEngine(lambda _task, _payload: None)
+    dispatcher = Dispatcher(both.ctx, engine, slots=4)
+    dispatcher.step()
+    held = sorted(state(both, entry_id=row, name=name) is EntryState.SCORING for row, name in sent(both))
+    assert held == [False] * 3 + [True] * 3, "two large ones and the small one behind five"
+    assert state(both, small.id, names[5]) is EntryState.SCORING
+    again = both.send(both.expert(names[5]), "3")
+    dispatcher.step()
+    assert state(both, again.id, names[5]) is EntryState.SCORING
+
+
+def sent(town: Town) -> list[tuple[str, str]]:
+    """Every entry with the name of whoever sent it."""
+    with town.ctx.reading() as session:
+        names = {uuid.UUID(person.id): name for name, person in town.people.items()}
+        return [(str(row.id), names[row.user_id]) for row in session.query(Submission)]
 
 
 def test_two_dispatchers_score_everything_once(both: Town) -> None:

@@ -17,7 +17,7 @@ from portal.domain.permissions import Actor
 from portal.domain.views import LedgerView, Quota
 from portal.services import agreements, challenges, paying, ranking, submitting
 from portal.services.context import Context, open_context
-from portal.web.entries import fingerprint
+from portal.web.entries import fingerprint, saying
 from tests.portal.web import samples
 from tests.portal.web.browser import LintingClient, new_person, settings_for
 
@@ -159,6 +159,20 @@ def test_nothing_is_said_twice(expert: LintingClient, show: Show) -> None:
     assert expert.get(path).status_code == 204
     show(entry=samples.entry("queued", position=2))
     assert expert.get(path).status_code == 200
+
+
+def test_a_change_of_state_is_read_out_and_progress_is_not(expert: LintingClient, show: Show) -> None:
+    scoring = samples.entry("scoring", progress=0.25)
+    path = f"/entries/e-1/result?seen={fingerprint(scoring)}&said={saying(scoring)}"
+    show(entry=samples.entry("scoring", progress=0.75))
+    part = expert.get(path).text
+    assert 'value="0.75"' in part
+    assert 'id="said"' not in part
+    show(entry=samples.entry("scored"))
+    assert '<p id="said" hx-swap-oob="innerHTML">Scored: ' in expert.get(path).text
+    whole = expert.get("/entries/e-1").text
+    assert whole.count('role="status" id="said"') == 1
+    assert "hx-swap-oob" not in whole
 
 
 def test_findings_show_code_place_and_hint(expert: LintingClient, show: Show) -> None:
