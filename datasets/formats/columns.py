@@ -17,6 +17,7 @@ from datasets.hashing import distinct
 
 TEXT_LIMIT = 4096
 MAX_CLASSES = 4096
+PIECE = 1 << 16  # rows worked on at a time
 WHOLE = r"^-?(0|[1-9][0-9]{0,17})$"
 DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 
@@ -174,9 +175,18 @@ def _looked_up(encoded: pa.ChunkedArray, codes: npt.NDArray[np.int64]) -> npt.ND
         if indices.dtype == np.uint8:
             recode(indices, codes, out[start:stop])
         else:
-            np.take(codes, indices, out=out[start:stop])
+            _pick(codes, indices, out[start:stop])
         start = stop
     return out
+
+
+def _pick(codes: npt.NDArray[np.int64], indices: Array, out: npt.NDArray[np.int64]) -> None:
+    """``out[:] = codes[indices]``, in pieces that stay in cache; numpy's own check would buffer the whole."""
+    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < len(codes):
+        raise IndexError("a dictionary index lies outside the dictionary")
+    for start in range(0, len(indices), PIECE):
+        rows = slice(start, start + PIECE)
+        np.take(codes, indices[rows], out=out[rows], mode="clip")
 
 
 def _note_unknown(bad: Bools, gaps: Bools, spot: Spot, known: Sequence[str], found: Findings) -> None:
