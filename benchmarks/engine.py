@@ -29,7 +29,7 @@ from datasets.examine import format_of_layout  # noqa: E402
 from datasets.expect import Column, Expectation  # noqa: E402
 from datasets.intake import intake  # noqa: E402
 from datasets.spec import Spec  # noqa: E402
-from datasets.threads import allow, cores  # noqa: E402
+from datasets.threads import cores, using  # noqa: E402
 from scoring.engine import Outcome, Plan, carry_out, conclude, threads  # noqa: E402
 from scoring.entry import tree_peak_mib  # noqa: E402
 from scoring.kinds import KINDS, table  # noqa: E402
@@ -107,7 +107,7 @@ class Run:
         """The truth in canonical form with the index of each target."""
         with self.stages.timed("read truth"):
             form = read(path, both([Expectation.loose(spec, "truth") for spec in specs]), self.room / "truth")
-        with self.stages.timed("index truth"):
+        with self.stages.timed("index truth"), using(cores()):
             kind = KINDS[self.bench.kind]
             found: list[TruthSet] = []
             for spec in specs:  # the targets of one file share the index of its ids
@@ -123,7 +123,7 @@ class Run:
         found: Values = {}
         joined = None
         for target, spec, truth in zip(self.bench.targets, specs, truths, strict=True):
-            with self.stages.timed("align"):
+            with self.stages.timed("align"), using(cores()):
                 if self.bench.kind == "table":  # the targets of one file share the join of its ids
                     joined = joined or table.join(prediction, truth.truth, spec, truth.prepared)
                     names = tuple(spec.scoring.metrics)
@@ -172,7 +172,6 @@ def main() -> None:
     parser.add_argument("--cached", action="store_true", help="the truth is read and indexed before the clock")
     chosen = parser.parse_args()
     bench = BENCHES[chosen.bench]
-    allow(cores())
     warm = chosen.folder.resolve().parent.parent / "small" / chosen.folder.name
     if warm.is_dir():
         once(bench, warm, cached=chosen.cached)
