@@ -76,7 +76,6 @@ formats = ["geotiff"]
 max_bytes = "2 GB"
 per_day = 1000
 [blocks]
-by = "tile"
 size = {block}
 public = 0.5
 seed = 7
