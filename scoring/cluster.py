@@ -320,7 +320,7 @@ class Machine(Place):
                 self.check()
             except Exception as error:  # noqa: BLE001  whatever Dask raises: the bundle is computed here instead
                 self.check()
-                _LOG.warning("a bundle came back without an answer: %s", type(error).__name__)
+                _LOG.warning("a bundle came back without an answer", exc_info=error)
                 return None
             else:
                 return answer
