@@ -15,6 +15,7 @@ from scoring.metrics.cell_loops import FIRST_ABOVE, FIRST_NEGATIVE, LAST, OCTAVE
 EXTRA = FIRST_NEGATIVE + FIRST_ABOVE + 2  # cells beside the linear ones
 DROP = 14  # low bits of float32 that 512 cells to an octave leave out
 TOP = 1 << 31  # the key of 0.0
+INFINITE_BITS = 255 << 23
 ONE_BITS = 127 << 23
 ONE_STEP = 127 * OCTAVE
 
@@ -80,7 +81,7 @@ def cells_of(counts: Any, base: Any, linear: Any, edges: Any, out: Any, places: 
         j = i - FIRST_NEGATIVE
         if j < 0:
             greatest = np.int64(TOP - 1 - ((LAST - i) << DROP))
-            least = np.int64(greatest - (1 << DROP) + 1)
+            least = max(np.int64(greatest - (1 << DROP) + 1), np.int64(TOP - 1 - INFINITE_BITS))
             greatest = min(greatest, np.int64(TOP - 2))  # -0.0 is 0.0
         elif j == 0:
             least, greatest = np.int64(TOP), np.int64(TOP)
@@ -91,7 +92,7 @@ def cells_of(counts: Any, base: Any, linear: Any, edges: Any, out: Any, places: 
             least, greatest = np.int64(TOP + ONE_BITS), np.int64(TOP + ONE_BITS)
         else:
             least = np.int64(TOP + ((ONE_STEP + j - linear - 2) << DROP))
-            greatest = np.int64(least + (1 << DROP) - 1)
+            greatest = min(np.int64(least + (1 << DROP) - 1), np.int64(TOP + INFINITE_BITS))
             least = max(least, np.int64(TOP + ONE_BITS + 1))
         out[n, 0] = np.uint32(greatest)
         out[n, 1] = ~np.uint32(least)
