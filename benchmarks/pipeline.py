@@ -37,21 +37,8 @@ from scoring.cluster import Cluster
 from scoring.contracts import ScoreReport, ScoreTicket, TruthRef
 from scoring.settings import EngineSettings
 from scoring.worker import run_with
+from tests.heads import head
 
-HEAD = """[challenge]
-slug = "{slug}"
-title = "{slug}"
-sponsor = "Motherlode"
-kind = "{kind}"
-summary = "A bench."
-[schedule]
-opens = 2020-01-01T00:00:00Z
-closes = 2100-01-01T00:00:00Z
-[bounty]
-currency = "USD"
-pool = "10.00"
-prizes = [{{rank = 1, amount = "10.00"}}]
-"""
 TABLE = """[truth]
 file = "hidden/truth.csv"
 id = ["well", "depth"]
@@ -83,6 +70,7 @@ seed = 7
 primary = "rmse"
 metrics = ["rmse", "mae", "r2"]
 """
+OPENS, CLOSES = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 ROWS, WELLS, TEAMS = 1000, 20, 10
 Writer = Callable[[Path, int], None]
 
@@ -113,7 +101,7 @@ def directory(folder: Path, kind: str, sections: str, write: Writer) -> Path:
     ending = "csv" if kind == "table" else "tif"
     for name in ("public", "hidden", "sample"):
         (folder / name).mkdir(parents=True)
-    text = HEAD.format(slug=folder.name, kind=kind) + sections
+    text = head(kind, slug=folder.name, opens=OPENS, closes=CLOSES, prizes=(10,)) + sections
     (folder / "challenge.toml").write_text(text, encoding="utf-8")
     for name in ("overview.md", "agreement.md"):
         (folder / name).write_text(f"# {folder.name}\n", encoding="utf-8")

@@ -7,21 +7,11 @@ from typing import Any
 
 from datasets.canonical import Canonical
 from datasets.spec import Spec, parse_spec
+from tests.heads import head
 
 Values = dict[str, float]
 ALL_OF_THEM = 1 << 40
-HEAD = """
-[challenge]
-slug = "bench"
-title = "Bench"
-sponsor = "Motherlode"
-kind = "{kind}"
-[schedule]
-opens = 2026-01-01T00:00:00Z
-closes = 2027-01-01T00:00:00Z
-[bounty]
-currency = "USD"
-pool = "0.00"
+SECTIONS = """
 [truth]
 file = "hidden/{truth}"
 {truth_keys}
@@ -154,8 +144,7 @@ def specs_of(bench: Bench) -> list[Spec]:
 
 def _spec(bench: Bench, target: Target) -> Spec:
     names = target.names()
-    text = HEAD.format(
-        kind=bench.kind,
+    text = head(bench.kind, slug="bench") + SECTIONS.format(
         truth=bench.truth,
         truth_keys=target.truth,
         entry_keys=target.entry,

@@ -47,6 +47,7 @@ from datasets.errors import IntegrityError
 Array = npt.NDArray[Any]
 ALLOWED_KINDS = frozenset("fiub")  # float, int, unsigned, bool: never objects
 META = "meta.json"
+MOST = 10**15  # entries of an array
 SHORT = 512  # bytes of a stretch below which a write each would cost more than a map
 
 
@@ -113,6 +114,24 @@ class CanonicalWriter:
             yield placed
         if placed.written != wanted and not placed.given_up:
             raise ValueError(f"array {name!r} got {placed.written} bytes, not {wanted}")
+
+    @contextmanager
+    def growing(self, name: str, dtype: npt.DTypeLike) -> Iterator["Placed"]:
+        """Open array ``name`` of one axis as with ``placed``, without knowing its length: it ends up as all written."""
+        with self._begun(name, dtype, (MOST,)) as (target, _):
+            target.flush()
+            placed = Placed(target.fileno(), target.tell(), np.dtype(dtype).newbyteorder("<"), (MOST,))
+            yield placed
+            count = placed.written // np.dtype(dtype).itemsize
+            target.seek(0)  # numpy leaves room for any length in the header
+            header = {"descr": self._arrays[name]["dtype"], "fortran_order": False, "shape": (count,)}
+            np.lib.format.write_array_header_1_0(target, header)
+        self._arrays[name]["shape"] = [count]
+
+    def written(self, name: str) -> Array:
+        """Array ``name``, written and closed, mapped read-only."""
+        array: Array = _load(self._folder, self._arrays[name], mmap=True)
+        return array
 
     @contextmanager
     def _begun(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator[tuple[BinaryIO, int]]:

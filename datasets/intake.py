@@ -12,6 +12,7 @@ from datasets.expect import Expectation
 from datasets.findings import CODES, reject
 from datasets.recheck import recheck, recheck_remains
 from datasets.sandbox import Sandbox, Task, shared
+from datasets.threads import using
 
 _LOG = logging.getLogger(__name__)
 _MEBI = 1 << 20
@@ -81,7 +82,8 @@ def intake(
     _obey(answer, path)
     try:
         canonical = Canonical.read(out)
-        recheck(canonical, expect)
+        with using(task.threads):
+            recheck(canonical, expect)
     except (IntegrityError, ValueError, TypeError, KeyError, IndexError) as error:
         raise EngineFault(f"the reader's canonical form is not what it has to be: {error}") from error
     return canonical

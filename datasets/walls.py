@@ -1,7 +1,7 @@
 """The walls around a reader: resource limits, Landlock, an empty network, no capabilities, a system-call filter.
 
-Used inside the fork server (``enter_empty_network``) and inside each child (``close_in``). Linux only; a wall that the
-kernel does not offer is left out, and ``available`` says so.
+Used inside the fork server (``enter_empty_network``) and each child (``get_ready``, ``close_in``). Linux only; a wall
+that the kernel does not offer is left out, and ``available`` says so.
 """
 
 import ctypes
@@ -51,23 +51,47 @@ def enter_empty_network() -> bool:
     return int(_LIBC.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)) == 0
 
 
-def close_in(room: Room) -> None:
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a process can have at hand before it is told its room: Landlock's rules so far, and the filter of calls."""
+
+    rules: landlock.Ruleset | None
+    program: bytes
+
+
+def get_ready() -> Ready:
+    """In a new process: end with the parent, gain nothing by any program, and prepare the walls; none stands yet.
+
+    Raises:
+        OSError: a wall the kernel offers could not be prepared.
+    """
+    _call(_LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))
+    _call(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    return _prepared()
+
+
+def _prepared() -> Ready:
+    walls, machine = available(), syscalls.machine()
+    return Ready(
+        _ruleset() if walls["landlock"] else None,
+        syscalls.program(machine, os.getpid()) if machine is not None and walls["seccomp"] else b"",
+    )
+
+
+def close_in(room: Room, ready: Ready) -> None:
     """Raise every available wall around the calling process; it cannot be taken down again.
 
     Raises:
         OSError: a wall the kernel offers could not be raised.
     """
-    walls = available()
-    _call(_LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))
-    _call(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _limit(room)
-    if walls["landlock"]:
-        _limit_files(room)
+    if ready.rules is not None:
+        _limit_files(ready.rules, room)
     machine = syscalls.machine()
     if machine is not None:
         _drop_capabilities(machine)
-        if walls["seccomp"]:
-            _filter_calls(machine)
+    if ready.program:
+        _filter_calls(ready.program)
 
 
 def _call(result: int) -> None:
@@ -139,21 +163,19 @@ def _files() -> tuple[Path, ...]:
 
 def rehearse() -> None:
     """Go through what a child does around itself, entering nothing: it then finds loaded what that needs."""
-    if available()["landlock"]:
-        _ruleset(Room(Path(os.devnull), Path("/"), 0, 0, 0))
-    machine = syscalls.machine()
-    if machine is not None:
-        syscalls.program(machine, os.getpid())
+    ready = _prepared()
+    if ready.rules is not None:
+        _open_up(ready.rules, Room(Path(os.devnull), Path("/"), 0, 0, 0))
     _address_space()
 
 
-def _limit_files(room: Room) -> None:
-    rules = _ruleset(room)
+def _limit_files(rules: landlock.Ruleset, room: Room) -> None:
+    _open_up(rules, room)
     ctypes.set_errno(0)
     rules.apply()
 
 
-def _ruleset(room: Room) -> landlock.Ruleset:
+def _ruleset() -> landlock.Ruleset:
     access = landlock.FSAccess
     ctypes.set_errno(0)  # the package reads errno even after success
     rules = landlock.Ruleset()
@@ -161,12 +183,16 @@ def _ruleset(room: Room) -> landlock.Ruleset:
         _allow(rules, place, access.READ_FILE | access.READ_DIR)
     for place in _files():
         _allow(rules, place, access.READ_FILE)
+    return rules
+
+
+def _open_up(rules: landlock.Ruleset, room: Room) -> None:
+    access = landlock.FSAccess
     _allow(rules, room.upload, access.READ_FILE)
     writing = access.READ_FILE | access.READ_DIR | access.WRITE_FILE | access.MAKE_REG
     if _landlock_version() >= 3:
         writing |= access.TRUNCATE
     _allow(rules, room.out, writing)
-    return rules
 
 
 def _allow(rules: landlock.Ruleset, place: Path, access: landlock.FSAccess) -> None:
@@ -183,7 +209,7 @@ def _seccomp_known() -> bool:
     return "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
 
 
-def _filter_calls(machine: syscalls.Machine) -> None:
-    program = ctypes.create_string_buffer(syscalls.program(machine, os.getpid()))
+def _filter_calls(lines: bytes) -> None:
+    program = ctypes.create_string_buffer(lines)
     header = struct.pack("HxxxxxxP", (len(program) - 1) // 8, ctypes.addressof(program))
     _call(_LIBC.prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(header), 0, 0))

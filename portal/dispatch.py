@@ -25,7 +25,7 @@ from scoring.contracts import FaultReport
 log = structlog.get_logger(__name__)
 IDLE_S, BUSY_S, STOP_S, BACK_OFF_S = 0.075, 0.02, 10.0, 1.0
 SWEEP_S, MAIL_S, FORGET_S, FACTS_S = 10.0, 1.0, 600.0, 5.0
-PROGRESS_S = 1.0  # between two looks how far the entries under way are
+PROGRESS_S = 1.0  # between two looks how far the entries under way are, and whether they are still wanted
 
 
 @dataclass
@@ -105,7 +105,8 @@ class Dispatcher:
         collected = self._collect()
         if self._ask(now):
             self._learn()
-        if self._look(now):
+        if self._held and self._look(now):
+            self._let_go(collecting.lost(self.ctx, held=list(self._held)))
             self._tell()
         if self._beat(now):
             self._heartbeat()
@@ -183,19 +184,21 @@ class Dispatcher:
         self._told.pop(work, None)
         return self._held.pop(work)
 
+    def _let_go(self, lost: set[Claim]) -> None:
+        """Stop work on entries that were withdrawn, and on rows another loop has taken."""
+        for work in lost:
+            log.warning("a claim is held no more; its work is dropped", row=str(work.id))
+            self._drop(work).cancel()
+
     def _tell(self) -> None:
         """Write down the progress of what is under way; most entries are done before they have any."""
         shares = {work: share for work, job in self._held.items() if (share := job.progress()) is not None}
         news = {work: share for work, share in shares.items() if self._told.get(work) != share}
-        for work in collecting.tell(self.ctx, shares=news) if news else ():
-            log.warning("a lease was lost; its work is dropped", row=str(work.id))
-            self._drop(work).cancel()
+        self._let_go(collecting.tell(self.ctx, shares=news) if news else set())
         self._told.update((work, share) for work, share in news.items() if work in self._held)
 
     def _heartbeat(self) -> None:
-        for work in collecting.keep(self.ctx, held=list(self._held)) if self._held else ():
-            log.warning("a lease was lost; its work is dropped", row=str(work.id))
-            self._drop(work).cancel()
+        self._let_go(collecting.keep(self.ctx, held=list(self._held)) if self._held else set())
         threads, memory = self._facts
         collecting.heartbeat(self.ctx, worker=self.name, busy=len(self._held), threads=threads, memory=memory)
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.metrics.registry import Metric
-from scoring.state import Options, Resampled, State
+from scoring.state import Options, Replicated, Resampled, State
 
 NO_OPTIONS: Options = MappingProxyType({})
 
@@ -45,6 +45,8 @@ def replicate_values(
 ) -> npt.NDArray[np.float64]:
     """The metric's value in each replicate (replicates,); nan where it is undefined."""
     family = metric.family
+    if isinstance(family, Replicated):
+        return family.replicates(metric.card.name, block_states, counts, options)
     if isinstance(family, Resampled):
         merged = family.resampler(block_states)(counts)
     else:

@@ -1,24 +1,27 @@
 """Tasks on Dask: a local cluster or a remote scheduler over TLS. The only module that imports distributed.
 
 Dask computes and never remembers: nothing here is the record of anything, and a lost worker is an EngineFault that the
-portal answers by trying again. Tasks give bytes. A large entry leaves its worker's place to small ones while it is
-read and paired, and its bundles are spread over the workers of the machine that scores it, which share its scratch
-folder: a small entry waits for one bundle at most. A task looks at its own state on the worker between bundles and
-while its file is read, so a cancelled one ends within a moment; what it tells of its progress travels as an event.
+portal answers by trying again. Tasks give bytes. A large entry goes to the worker with fewest of them, which works on
+as many as it has threads and leaves its place in the line to small ones meanwhile. Its bundles are spread over the
+workers of its machine, which share the scratch folder, where that is worth the messages: a small entry waits for one
+stretch of bundles at most. A task looks at its own state on the worker between bundles and while its file is read, so
+a cancelled one ends within a moment; what it tells of its progress travels as an event.
 """
 
 import json
 import logging
 import os
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import dask
@@ -27,18 +30,17 @@ import distributed
 from datasets.errors import EngineFault
 from scoring.contracts import LARGE_BYTES
 from scoring.engine import Partials, PartTask, Runner
-from scoring.hosts import PartJob, Stopped, here
+from scoring.hosts import AHEAD, PartJob, Stopped, Stretch, here, sent
 from scoring.jobs import Done, WorkerFacts
+from scoring.places import LOOK_S, Gate, emptiest, share
 from scoring.settings import EngineSettings
-from scoring.statistics import unpack
-from scoring.worker import PLANS, part, run_with, warm_up
+from scoring.worker import PLANS, parts, run_with, unpacked, warm_up
 
 _LOG = logging.getLogger(__name__)
 DASK: Any = distributed  # it carries no types
 PAIRED_ANEW = frozenset(("raster", "grid"))  # kinds whose pairing costs next to nothing on every worker
-AHEAD = 2  # bundles a worker has at a time, so that what is more urgent finds a place soon
-SMALL_FIRST, BUNDLE, LARGE = 10, 5, 0  # priorities
-LOOK_S = 0.2  # between two looks of a waiting task whether it is still wanted
+ENTRY, BUNDLE = 10, 5  # priorities; a large entry is off the line as soon as it has begun
+LARGE, SMALL = "large", "small"  # what tasks are called
 TOLD_S = 0.5  # between two events of a task about its progress
 TOPIC = "motherlode-progress"
 RUNNING = ("executing", "long-running")  # states of a task of a worker
@@ -61,9 +63,10 @@ SECRETS = ("MOTHERLODE_TRUTH_KEY",)
 
 @dataclass(eq=False)
 class DaskJob:
-    """A task on a cluster. ``share``: how much of its scoring is done, once it has said so."""
+    """A task on a cluster. ``place``: the worker a large one was sent to; ``share``: how much of it is done."""
 
     future: Any
+    place: str = ""
     share: float | None = None
 
     def progress(self) -> float | None:
@@ -104,8 +107,8 @@ class Cluster:
         size: int = 0,
         again: Callable[[], Any] | None = None,
     ) -> None:
-        self._client, self._local, self._settings = client, local, settings
-        self._size, self._again = size, again
+        self._client, self._local, self._settings, self._size, self._again = client, local, settings, size, again
+        self._scheduler = dask.config.get("scheduler", None)
         self._jobs: WeakValueDictionary[str, DaskJob] = WeakValueDictionary()
         self._listen()
 
@@ -170,14 +173,28 @@ class Cluster:
         """
         self._call_again()
         large = is_large(task, payload)
-        send = partial(self._client.submit, pure=False, retries=0, priority=LARGE if large else SMALL_FIRST)
+        name = f"{LARGE if large else SMALL}-{uuid4().hex}"
+        send = partial(self._client.submit, key=name, pure=False, retries=0, priority=ENTRY)
         try:
-            future = send(work, self._settings, task, payload, large)
+            place = self._place() if large else None
+            there = {"workers": [place], "allow_other_workers": True} if place else {}
+            future = send(work, self._settings, task, payload, large, **there)
         except Exception as error:  # a closed client raises whatever it was doing
             raise EngineFault(f"the cluster takes no work: {type(error).__name__}") from error
-        job = DaskJob(future)
-        self._jobs[str(future.key)] = job
+        job = DaskJob(future, place or "")
+        self._jobs[name] = job
         return job
+
+    def _place(self) -> str | None:
+        """The worker with fewest large entries, those of other scoring loops included; None: let Dask choose."""
+        ours = {key: job.place for key, job in list(self._jobs.items()) if job.place and not job.done()}
+        with suppress(OSError, TimeoutError):  # the scheduler went away just now
+            if self._client.status == "running":
+                found = self._client.scheduler_info(n_workers=-1)["workers"]
+                held = self._client.processing()
+                all_ = ours | {key: name for name, keys in held.items() for key in keys if _is_large(key)}
+                return emptiest({name: int(about["nthreads"]) for name, about in found.items()}, all_.values())
+        return None
 
     def warm(self) -> None:
         """Let every worker load the engine and start its reader, without waiting for them."""
@@ -205,6 +222,7 @@ class Cluster:
         self._client.close()
         if self._local is not None:
             self._local.close()
+            dask.config.set(scheduler=self._scheduler)  # workers of this process have put themselves there
 
     def __enter__(self) -> Self:
         return self
@@ -227,12 +245,27 @@ def work(settings: EngineSettings | None, task: str, payload: bytes, large: bool
     """What a Dask worker runs."""
     if not large:
         return run_with(settings, task, payload, host=Place())
-    with DASK.worker_client(separate_thread=True) as client:
-        machine = Machine(client)
-        try:
-            return run_with(settings, task, payload, host=machine)
-        finally:
-            machine.close()
+    with machine(task) as host:
+        return run_with(settings, task, payload, host=host)
+
+
+@contextmanager
+def machine(task: str) -> Iterator["Machine"]:
+    """The host of a large task, once the worker has a place for it; small ones find the line free meanwhile."""
+    DASK.secede()
+    made = Machine(DASK.get_client())
+    try:
+        with gate(made.address, made.own, task == "score").through(made.check):
+            made.look_around()
+            yield made
+    finally:
+        made.close()
+
+
+@cache
+def gate(address: str, places: int, entries: bool) -> Gate:  # noqa: ARG001  what each gate is for
+    """The gate of a worker: one for entries, one for drafts, for somebody waits in front of a form."""
+    return Gate(places)
 
 
 class Place:
@@ -261,73 +294,85 @@ class Place:
 
 
 class Machine(Place):
-    """A host of all the workers on this one's machine, for one large entry."""
+    """A host of all the workers on this one's machine, for one large entry that shares them with other large ones."""
 
     def __init__(self, client: Any) -> None:
         super().__init__()
         self._client = client
-        self._near = neighbours(client, self._worker.address)
+        self.address: str = self._worker.address
+        self.own = int(self._worker.state.nthreads)
+        self._near = {self.address: self.own}
+        self._share = self.own
         self._sent: PartJob | None = None
+
+    def look_around(self) -> None:
+        """See which workers are here now, and how many large entries they have."""
+        self._near = neighbours(self._client, self.address)
+        held = self._client.processing()
+        entries = sum(_is_large(key) for name in self._near for key in held.get(name, ()))
+        self._share = share(sum(self._near.values()), entries)
 
     @property
     def threads(self) -> int:  # type: ignore[override]
-        return max(1, sum(self._near.values()))
+        return self._share
 
     def runner(self, job: PartJob | None) -> Runner:
         """The bundles go to the workers of this machine, or to threads of this process where pairing is dear."""
-        alone = here(self.threads)
+        self.look_around()
+        if job is None or job.kind not in PAIRED_ANEW or len(self._near) == 1:
+            return here(self.threads)
+        return sent(partial(self._spread, job), threads=self.threads, places=sum(self._near.values()))
 
-        def run(task: PartTask, bundles: int) -> Iterable[Partials]:
-            if job is None or job.kind not in PAIRED_ANEW or bundles == 1 or len(self._near) == 1:
-                return alone(task, bundles)
-            return self._spread(job, task, bundles)
-
-        return run
-
-    def _spread(self, job: PartJob, task: PartTask, bundles: int) -> Iterator[Partials]:
-        """Every bundle as a task of its own, few at a time, taken in order."""
+    def _spread(self, job: PartJob, task: PartTask, pieces: list[Stretch]) -> Iterator[Partials]:
+        """Every stretch of bundles as a task of its own, few at a time, taken in order."""
         self._sent = job
         PLANS.keep(job, task.plan)
-        send = partial(self._client.submit, part, job, task.detail, pure=False, retries=0, priority=BUNDLE)
-        waiting: deque[Any] = deque()
-        numbers = iter(range(bundles))
+        near = list(self._near)
+        send = partial(self._client.submit, parts, job, task.detail, pure=False, retries=0, priority=BUNDLE)
+        waiting: deque[tuple[Stretch, Any]] = deque()
         try:
-            while True:
-                for number in numbers:
-                    waiting.append((number, send(number, workers=list(self._near))))
-                    if len(waiting) >= AHEAD * self.threads:
-                        break
-                if not waiting:
-                    return
-                answer = self._result(waiting[0][1])
-                number, _ = waiting.popleft()
-                yield task(number) if answer is None else _partials(answer)
+            for piece in pieces:
+                waiting.append((piece, send(*piece, workers=near)))
+                if len(waiting) >= AHEAD * sum(self._near.values()):
+                    yield from self._taken(task, waiting)
+            while waiting:
+                yield from self._taken(task, waiting)
         finally:
             self._client.cancel([future for _, future in waiting])
+
+    def _taken(self, task: PartTask, waiting: deque[tuple[Stretch, Any]]) -> Iterator[Partials]:
+        """The partials of the stretch that was sent first; those of a lost one are computed here."""
+        answer = self._result(waiting[0][1])
+        (first, last), _ = waiting.popleft()
+        yield from map(task, range(first, last)) if answer is None else unpacked(answer, last - first)
 
     def close(self) -> None:
         """Let every worker forget the entry whose bundles it computed; Dask would call a lost one for a long time."""
         if self._sent is not None:
-            left = self._near.keys() & neighbours(self._client, self._worker.address).keys()
+            left = self._near.keys() & neighbours(self._client, self.address).keys()
             self._client.run(forget, self._sent, workers=sorted(left), wait=False, on_error="ignore")
 
     def _result(self, future: Any) -> bytes | None:
-        """The bytes of a bundle, None when its worker was lost; looks meanwhile whether anybody still wants them."""
-        while True:
-            try:
-                answer: bytes = future.result(timeout=LOOK_S)
-            except TimeoutError:
-                self.check()
-            except Exception as error:  # noqa: BLE001  whatever Dask raises: the bundle is computed here instead
-                self.check()
-                _LOG.warning("a bundle came back without an answer", exc_info=error)
-                return None
-            else:
-                return answer
+        """The bytes of a stretch, None when its worker was lost; looks meanwhile whether anybody still wants them.
+
+        Waiting and fetching are two steps. Dask joins the fetches of all tasks of a worker into one, and whoever gave
+        up on his own would take the answers from all of them (dask/distributed#8514).
+        """
+        there = threading.Event()
+        future.add_done_callback(lambda _: there.set())
+        while not there.wait(LOOK_S):
+            self.check()
+        try:
+            answer: bytes = future.result(timeout=FETCH_SECONDS)
+        except Exception as error:  # noqa: BLE001  whatever Dask raises: the bundles are computed here instead
+            self.check()
+            _LOG.warning("bundles came back without an answer", exc_info=error)
+            return None
+        return answer
 
 
-def _partials(answer: bytes) -> Partials:
-    return {place: dict(states) for place, states in unpack(answer).items()}
+def _is_large(key: object) -> bool:
+    return str(key).startswith(f"{LARGE}-")
 
 
 async def forget(job: PartJob) -> None:

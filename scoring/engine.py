@@ -26,7 +26,8 @@ from scoring.statistics import BlockStates, States
 Measured = dict[str, tuple[float, float]]  # value and bound by metric
 Partials = dict[BlockKey, dict[str, State]]
 BUNDLES = 64  # tasks a pass is cut into at most
-FEW_BUNDLES = 16  # where each brings many cells along
+FEW_BUNDLES = 16  # where each brings many cells along, or the rows themselves
+ROWS = 1 << 23  # of one such bundle, as long as there are not more than BUNDLES
 SMALL = 1 << 17  # rows whose order is simply sorted
 GATHERED = 16  # states of one place joined at a time
 
@@ -54,7 +55,8 @@ class Plan:
     @property
     def bundles(self) -> int:
         """How many tasks a pass is cut into; depends on the data alone."""
-        return min(self.pairing.parts, FEW_BUNDLES if self.refined else BUNDLES)
+        few = min(BUNDLES, max(FEW_BUNDLES, self.pairing.rows // ROWS))
+        return min(self.pairing.parts, few if self.refined else BUNDLES)
 
     def parts(self, bundle: int) -> range:
         """The consecutive parts that one task reads."""

@@ -1,14 +1,21 @@
 """Where a task is done: who computes its parts, who is told how far it is, and whether anybody still wants it."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from datasets.errors import EngineFault
-from datasets.threads import cores
+from datasets.threads import cores, each
 from scoring.engine import Partials, PartTask, Runner, inline, threads
 
 FEW_ROWS = 1 << 17  # that one thread scores soonest
+AHEAD = 2  # stretches a worker has at a time, so that what is more urgent finds a place soon
+STRETCH_S = 0.1  # of work that travels as one task
+WORTH_S = 0.5  # of work that is left for other processes; less is done sooner by threads of this one
+BYTE_S = 4e-9  # that a byte of a state costs on its way between processes: packing, sending, unpacking
+HEAVY = 0.25  # share of a bundle's work that its way may cost
+Stretch = tuple[int, int]  # numbers of bundles: the first, and the one after the last
 FIRST_PASS = 0.6  # share of the first pass where others may follow; each of those takes half of what is left
 
 
@@ -69,6 +76,39 @@ def here(count: int) -> Runner:
         return (inline if few else threads(count))(task, bundles)
 
     return run
+
+
+def sent(away: Callable[[PartTask, list[Stretch]], Iterator[Partials]], *, threads: int, places: int) -> Runner:
+    """A runner that lets ``away`` compute on ``places`` threads elsewhere where that is worth the messages.
+
+    The first bundle is computed here and tells what the others will take and weigh. ``threads`` of this process do
+    the rest where that is little, or where the states are heavy: those of metrics of order have megabytes.
+    """
+
+    def run(task: PartTask, bundles: int) -> Iterator[Partials]:
+        started = time.perf_counter()
+        first = task(0)
+        took = max(time.perf_counter() - started, 1e-6)
+        heavy = weight(first) * BYTE_S > took * HEAVY
+        yield first
+        if heavy or took * (bundles - 1) < WORTH_S:
+            yield from each(task, range(1, bundles), threads=threads)
+        else:
+            size = min(int(STRETCH_S / took), bundles // (AHEAD * places))  # so that all places have something to do
+            yield from away(task, stretches(1, bundles, size))
+
+    return run
+
+
+def weight(partials: Partials) -> int:
+    """Bytes of all states."""
+    return sum(array.nbytes for states in partials.values() for state in states.values() for array in state.values())
+
+
+def stretches(first: int, last: int, size: int) -> list[Stretch]:
+    """The bundles from ``first`` to before ``last``, ``size`` together or one by one."""
+    step = max(1, size)
+    return [(start, min(start + step, last)) for start in range(first, last, step)]
 
 
 def attended(run: Runner, host: Host) -> Runner:

@@ -62,6 +62,17 @@ class Resampled(Protocol):
         ...
 
 
+@runtime_checkable
+class Replicated(Protocol):
+    """A family that reads its metrics off all resamples at once."""
+
+    def replicates(
+        self, name: str, states: Sequence[State], counts: npt.NDArray[np.integer], options: Options
+    ) -> Floats:
+        """The metric ``name`` of every row of ``counts`` (replicates, states); nan where it is undefined."""
+        ...
+
+
 Resampler = Callable[[npt.NDArray[np.integer]], Iterator[State]]  # counts (replicates, states), a state for each row
 
 

@@ -7,7 +7,7 @@ InspectReport or a PublishReport. When the platform fails, the answer is a Fault
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -22,17 +22,17 @@ from datasets.spec import Spec, parse_spec
 from datasets.store import LocalStore
 from datasets.threads import using
 from scoring.contracts import FaultReport, FileFacts, ScoreReport, ScoreTicket
-from scoring.engine import Outcome, PartTask, Plan
+from scoring.engine import Outcome, Partials, PartTask, Plan
 from scoring.entry import ALONE, Evaluation, Upload, evaluate
 from scoring.hosts import Host, PartJob, Stopped
 from scoring.kinds.pairing import TruthSet
 from scoring.preview import artifacts
 from scoring.rooms import room_of
 from scoring.settings import EngineSettings
-from scoring.statistics import pack
+from scoring.statistics import pack, unpack
 from scoring.truths import let_go, mapped, open_for
 
-__all__ = ["PLANS", "EngineSettings", "PartJob", "part", "run", "run_with", "score", "warm_up"]
+__all__ = ["PLANS", "EngineSettings", "PartJob", "packed", "parts", "run", "run_with", "score", "unpacked", "warm_up"]
 
 MAX_ANSWER = 256 << 10  # bytes of a score report
 MAX_PLANS = 8
@@ -86,9 +86,30 @@ def _fault(code: str, message: str) -> bytes:
     return FaultReport(fault=code, message=message).model_dump_json().encode()
 
 
-def part(job: PartJob, detail: bytes, number: int) -> bytes:
-    """The states of one bundle of a large entry, packed; the plan is kept for the next bundle of the same entry."""
-    return pack(PartTask(PLANS.of(job), detail)(number))
+def parts(job: PartJob, detail: bytes, first: int, last: int) -> bytes:
+    """The states of the bundles of a large entry from ``first`` to before ``last``; its plan is kept for more."""
+    task = PartTask(PLANS.of(job), detail)
+    return packed(map(task, range(first, last)))
+
+
+def packed(stretch: Iterable[Partials]) -> bytes:
+    """The states of consecutive bundles in one piece, each bundle for itself: how they join is not decided here."""
+    return pack(
+        {
+            (f"{number} {key}", side): states
+            for number, partials in enumerate(stretch)
+            for (key, side), states in partials.items()
+        }
+    )
+
+
+def unpacked(answer: bytes, bundles: int) -> list[Partials]:
+    """The inverse of ``packed`` for that many bundles."""
+    found: list[Partials] = [{} for _ in range(bundles)]
+    for (name, side), states in unpack(answer).items():
+        number, _, key = name.partition(" ")
+        found[int(number)][key, side] = dict(states)
+    return found
 
 
 class Plans:

@@ -19,6 +19,8 @@ import shapely
 import xarray as xr
 from rasterio.transform import from_origin
 
+from tests.heads import head
+
 CRS = "EPSG:32633"
 EAST, NORTH = 500_000.0, 5_000_000.0
 CELL = 10.0
@@ -36,26 +38,8 @@ class Example:
 def _common(folder: Path, *, kind: str, sections: str, slug: str) -> None:
     for name in ("public", "hidden", "sample"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    head = f"""[challenge]
-slug = "{slug}"
-title = "Test {slug}"
-sponsor = "Survey"
-kind = "{kind}"
-summary = "A small challenge for tests."
-tags = ["test"]
-
-[schedule]
-opens = 2026-01-01T00:00:00Z
-closes = 2036-03-01T00:00:00Z
-
-"""
-    tail = """
-[bounty]
-currency = "USD"
-pool = "1000.00"
-prizes = [{rank = 1, amount = "600.00"}, {rank = 2, amount = "400.00"}]
-"""
-    (folder / "challenge.toml").write_text(head + sections + tail, encoding="utf-8")
+    text = head(kind, slug=slug, title=f"Test {slug}", prizes=(600, 400)) + sections
+    (folder / "challenge.toml").write_text(text, encoding="utf-8")
     (folder / "overview.md").write_text(f"# {slug}\n\nFind out what is hidden.\n", encoding="utf-8")
     (folder / "agreement.md").write_text("# Agreement\n\nUse the data for this challenge only.\n", encoding="utf-8")
 

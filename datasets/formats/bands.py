@@ -20,11 +20,13 @@ from rasterio.windows import Window
 from datasets.canonical import Array, CanonicalWriter, Placed
 from datasets.formats.cells import Cells, Quick, Verdict
 from datasets.formats.columns import MAX_CLASSES
-from datasets.formats.tiff import NotPlain, Tiles
+from datasets.formats.geotiff import Header
+from datasets.formats.tiff import NotPlain, Scratch, Tiles
 from datasets.threads import each
 
 STRIP = 16 << 20  # bytes of the rows whose findings are gathered together
-WINDOW = 8 << 20  # bytes decoded at a time: whole rows are written at once up to this size
+WINDOW = 16 << 20  # bytes decoded at a time at most; whole rows up to this size
+PIECE = 2 << 20  # bytes of whole rows that are enough for one write
 ENVIRONMENT = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
@@ -33,6 +35,15 @@ ENVIRONMENT = {
     "CPL_DEBUG": "OFF",
 }
 OPENED = {"driver": "GTiff", "sharing": False, "OVERVIEW_LEVEL": "NONE"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where cells are to be had: tiles of a plain file, and GDAL's dataset when it is open already."""
+
+    path: Path
+    tiles: Tiles | None
+    dataset: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +57,31 @@ class Area:
     width: int
 
 
-def copy_band(path: Path, dataset: Any, cells: Cells, writer: CanonicalWriter) -> None:
-    """Check the expected band of an opened raster and write ``band``, and ``valid`` where a cell holds no value."""
-    band = cells.expect.band
-    dtype = np.dtype(dataset.dtypes[band - 1])
+def copy_band(header: Header, source: Source, cells: Cells, writer: CanonicalWriter) -> None:
+    """Check the expected band of a raster and write ``band``, and ``valid`` where a cell holds no value."""
+    dtype = np.dtype(header.dtype)
     with ExitStack() as stack:
-        to = stack.enter_context(writer.placed("band", dtype, dataset.shape))
-        valid = _Valid(writer, dataset.shape, stack)
-        file = stack.enter_context(path.open("rb", buffering=0)).fileno()
-        copier = _Copier(path, dataset, band, Tiles.of(file, dataset), Quick.of(cells, dtype), to, valid)
+        to = stack.enter_context(writer.placed("band", dtype, header.shape))
+        valid = _Valid(writer, header.shape, stack)
+        copier = _Copier(header, source, cells, to, valid)
         stack.callback(copier.close)
-        found = each(copier.copy, _areas(dataset, band))
+        found = each(copier.copy, _areas(header))
         for strip, results in groupby(found, key=lambda result: result[0].strip):
             _settle(strip, list(results), copier, cells)
         valid.finish()
 
 
-def _areas(dataset: Any, band: int) -> Iterator[Area]:
-    """The raster in areas of about ``WINDOW`` bytes, strip by strip."""
-    high, wide = dataset.block_shapes[band - 1]
-    size = np.dtype(dataset.dtypes[band - 1]).itemsize
-    strip = high * max(1, STRIP // max(1, dataset.width * size * high))
-    rows = high * max(1, WINDOW // max(1, dataset.width * size * high))
-    cols = min(dataset.width, wide * max(1, WINDOW // max(1, rows * wide * size)))
-    for start in range(0, dataset.height, strip):
-        stop = min(start + strip, dataset.height)
+def _areas(header: Header) -> Iterator[Area]:
+    """The raster in areas of ``PIECE`` to ``WINDOW`` bytes, of whole rows if possible, strip by strip."""
+    (height, width), (high, wide) = header.shape, header.block
+    line = max(1, width * np.dtype(header.dtype).itemsize * high)
+    strip, rows = high * max(1, STRIP // line), high * max(1, PIECE // line)
+    cols = width if line <= WINDOW else wide * max(1, WINDOW * width // (line * wide))
+    for start in range(0, height, strip):
+        stop = min(start + strip, height)
         for row in range(start, stop, rows):
-            for col in range(0, dataset.width, cols):
-                yield Area((start, stop), row, col, min(rows, stop - row), min(cols, dataset.width - col))
+            for col in range(0, width, cols):
+                yield Area((start, stop), row, col, min(rows, stop - row), min(cols, width - col))
 
 
 def _settle(
@@ -83,22 +91,16 @@ def _settle(
     verdicts = [verdict for _, verdict in results if verdict is not None]
     seen = cells.seen.union(*(verdict.classes for verdict in verdicts))
     if len(verdicts) == len(results) and len(seen) <= MAX_CLASSES:
-        cells.any_valid |= any(verdict.valid for verdict in verdicts)
+        cells.any_valid |= any(verdict.some for verdict in verdicts)
         cells.seen = seen
         return
     start, stop = strip
-    values, good = cells.take(
-        copier.dataset.read(copier.band, window=_window(0, start, copier.width, stop - start)), start
-    )
+    values, good = cells.take(copier.read(Area(strip, start, 0, stop - start, copier.width)), start)
     for area, verdict in results:
         if verdict is None:
             rows, cols = slice(area.row - start, area.row - start + area.height), slice(area.col, area.col + area.width)
             copier.to.put_tile(area.row, area.col, values[rows, cols])
-            copier.valid.put(area, good[rows, cols], int(np.count_nonzero(good[rows, cols])))
-
-
-def _window(col: int, row: int, width: int, height: int) -> Any:
-    return Window(col, row, width, height)
+            copier.valid.put(area, good[rows, cols], bool(good[rows, cols].all()))
 
 
 class _Valid:
@@ -110,9 +112,9 @@ class _Valid:
         self._placed: Placed | None = None
         self._lock = threading.Lock()
 
-    def put(self, area: Area, mask: Array, count: int) -> None:
-        """Take the mask of an area, ``count`` of whose cells are valid."""
-        if count == mask.size:
+    def put(self, area: Area, mask: Array, every: bool) -> None:
+        """Take the mask of an area; where ``every`` cell is valid, whatever it says."""
+        if every:
             self._full.append(area)
             return
         with self._lock:
@@ -130,15 +132,14 @@ class _Valid:
 class _Copier:
     """Decodes, checks and writes areas; each thread has its own handle of the file and its own buffers."""
 
-    def __init__(
-        self, path: Path, dataset: Any, band: int, tiles: Tiles | None, quick: Quick | None, to: Placed, valid: _Valid
-    ) -> None:
-        self.dataset, self.band, self.width, self.to, self.valid = dataset, band, dataset.width, to, valid
-        self._path, self._tiles, self._quick = path, tiles, quick
-        self._dtype = np.dtype(dataset.dtypes[band - 1])
-        self._block = dataset.block_shapes[band - 1]
+    def __init__(self, header: Header, source: Source, cells: Cells, to: Placed, valid: _Valid) -> None:
+        self.width, self.to, self.valid = header.shape[1], to, valid
+        self._path, self._tiles, self._band = source.path, source.tiles, cells.expect.band
+        self._dtype = np.dtype(header.dtype)
+        self._quick = Quick.of(cells, self._dtype)
         self._own = threading.local()
-        self._own.dataset = dataset
+        if source.dataset is not None:
+            self._own.dataset = source.dataset
         self._opened: list[Any] = []
 
     def copy(self, area: Area) -> tuple[Area, Verdict | None]:
@@ -146,12 +147,18 @@ class _Copier:
         if self._quick is None:
             return area, None
         values, valid = self._buffers(area)
-        self._decode(area, values)
-        verdict = self._quick.look(values, valid)
+        verdict = self._looked_at(self._quick, area, values, valid)
         if verdict is not None:
             self.to.put_tile(area.row, area.col, values)
-            self.valid.put(area, valid, verdict.valid)
+            self.valid.put(area, valid, verdict.every)
         return area, verdict
+
+    def read(self, area: Area, out: Array | None = None) -> Array:
+        """The cells of an area by way of GDAL."""
+        window = Window(area.col, area.row, area.width, area.height)
+        with rasterio.Env(**ENVIRONMENT):
+            cells: Array = self._handle().read(self._band, window=window, out=out)
+            return cells
 
     def close(self) -> None:
         """Close the handles of the threads."""
@@ -163,25 +170,32 @@ class _Copier:
         own = self._own.__dict__
         if len(own.get("values", ())) < size:
             own["values"], own["valid"] = np.empty(size, self._dtype), np.empty(size, np.bool_)
+            own["scratch"] = Scratch()
         shape = (area.height, area.width)
         return own["values"][:size].reshape(shape), own["valid"][:size].reshape(shape)
 
-    def _decode(self, area: Area, values: Array) -> None:
+    def _looked_at(self, quick: Quick, area: Area, values: Array, valid: Array) -> Verdict | None:
+        """Decode and check an area, tile after tile while it is near the processor."""
         if self._tiles is not None:
             try:
-                self._decode_tiles(self._tiles, area, values)
+                return self._tile_by_tile(self._tiles, quick, area, values, valid)
             except NotPlain:
                 pass
-            else:
-                return
-        with rasterio.Env(**ENVIRONMENT):
-            self._handle().read(self.band, window=_window(area.col, area.row, area.width, area.height), out=values)
+        self.read(area, values)
+        return quick.look(values, valid, 0, area.width)
 
-    def _decode_tiles(self, tiles: Tiles, area: Area, values: Array) -> None:
+    def _tile_by_tile(self, tiles: Tiles, quick: Quick, area: Area, values: Array, valid: Array) -> Verdict | None:
         high, wide = tiles.tile
+        found: list[Verdict] = []
         for row in range(0, area.height, high):
+            rows, marks = values[row : row + high], valid[row : row + high]
             for col in range(0, area.width, wide):
-                tiles.decode((area.row + row) // high, (area.col + col) // wide, values[row : row + high], col)
+                tiles.decode((area.row + row) // high, (area.col + col) // wide, rows, col, self._own.scratch)
+                verdict = quick.look(rows, marks, col, min(wide, area.width - col))
+                if verdict is None:
+                    return None
+                found.append(verdict)
+        return Verdict.of(found)
 
     def _handle(self) -> Any:
         own = self._own.__dict__

@@ -1,5 +1,6 @@
 """The checks of a raster's cells: a slow look that names every fault, and a quick one that passes what is right."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor
 from typing import Any, Self
@@ -153,10 +154,20 @@ def _legal(expect: Expectation) -> npt.NDArray[np.int64] | None:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of cells in which nothing is wrong: how many hold a value, and their classes where these are collected."""
+    """Of cells in which nothing is wrong: whether any and whether every one holds a value; classes, if collected."""
 
-    valid: int
+    some: bool
+    every: bool
     classes: frozenset[int]
+
+    @classmethod
+    def of(cls, parts: Sequence[Self]) -> Self:
+        """The verdict on all of some parts."""
+        return cls(
+            any(part.some for part in parts),
+            all(part.every for part in parts),
+            frozenset().union(*{part.classes for part in parts}),
+        )
 
 
 @dataclass(frozen=True)
@@ -188,23 +199,40 @@ class Quick:
         known = None if legal is None else frozenset(legal.tolist())
         return cls(dtype.type(low), dtype.type(high), _nodata(nodata, dtype), skip, categorical and not solid, known)
 
-    def look(self, values: Array, valid: Array) -> Verdict | None:
-        """Mark the valid cells of contiguous ``values``; None when anything at all is wrong in them."""
-        flat, mark = values.reshape(-1), valid.reshape(-1)
+    def look(self, values: Array, valid: Array, left: int, cols: int) -> Verdict | None:
+        """Mark the valid cells in columns ``left`` … of ``values``; None when anything at all is wrong in them.
+
+        Where every cell is valid the marks may be left as they are.
+        """
         given = self.nodata is not None
-        nodata = self.nodata if given else flat.dtype.type(0)
-        count, bad = loops.check(flat, nodata, self.low, self.high, given, self.skip_nan, mark)
+        nodata = self.nodata if given else values.dtype.type(0)
+        without = np.uint8(given) * loops.NODATA | np.uint8(self.skip_nan) * loops.NAN
+        mark = valid.view(np.uint8)
+        found = loops.check(values, left, cols, nodata, self.low, self.high, int(without), mark)
+        some, gap, bad = (bool(found & bit) for bit in (loops.SOME, loops.GAP, loops.BAD))
         if bad:
             return None
-        if not self.marks:
-            return Verdict(count, frozenset())
-        seen = np.zeros(MARKED, dtype=np.bool_)
-        if loops.mark_classes(flat, mark, seen):
-            return None
-        classes = frozenset(np.flatnonzero(seen).tolist())
-        if len(classes) > MAX_CLASSES or (self.legal is not None and not classes <= self.legal):
-            return None
-        return Verdict(count, classes)
+        classes = self._classes(values, mark, left, cols, not gap) if self.marks else frozenset()
+        return None if classes is None else Verdict(some, not gap, classes)
+
+    def _classes(self, values: Array, mark: Array, left: int, cols: int, every: bool) -> frozenset[int] | None:
+        """The classes of the marked cells; None when one of them is none."""
+        few = _few(values, mark, left, cols, every) if values.dtype == np.uint8 else None
+        if few is not None:
+            classes = few
+        else:
+            seen = np.zeros(MARKED, dtype=np.bool_)
+            if loops.mark_classes(values, mark, left, cols, every, seen):
+                return None
+            classes = frozenset(np.flatnonzero(seen).tolist())
+        wrong = len(classes) > MAX_CLASSES or (self.legal is not None and not classes <= self.legal)
+        return None if wrong else classes
+
+
+def _few(values: Array, mark: Array, left: int, cols: int, every: bool) -> frozenset[int] | None:
+    """The classes of the marked cells when all are below 64."""
+    found, bits = loops.few_classes(values, mark, left, cols, every)
+    return None if bits > loops.SMALL else frozenset(place for place in range(64) if int(found) >> place & 1)
 
 
 def _bounds(expect: Expectation, dtype: np.dtype[Any]) -> list[tuple[Any, Any]]:

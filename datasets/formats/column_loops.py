@@ -26,3 +26,17 @@ def recode(indices: Any, codes: Any, out: Any) -> Any:
     """out = codes[indices]; every index must be one of ``codes``."""
     for row in range(len(out)):
         out[row] = codes[indices[row]]
+
+
+@compiled("boolean(Array(int64, 1, 'C', readonly=True), uint8[::1], uint8[::1])")
+def small_codes(values: Any, codes: Any, seen: Any) -> Any:
+    """codes = values, where all lie in 0 … 255; marks them in ``seen`` (256,)."""
+    outside = 0
+    for row in range(len(values)):
+        outside |= values[row]
+        codes[row] = values[row]
+    if outside & ~255:
+        return False
+    for row in range(len(codes)):
+        seen[codes[row]] = 1
+    return True

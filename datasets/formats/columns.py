@@ -17,7 +17,9 @@ from datasets.hashing import distinct
 
 TEXT_LIMIT = 4096
 MAX_CLASSES = 4096
+_BLANKS = " \t"
 PIECE = 1 << 16  # rows worked on at a time
+NARROW = 127  # labels that the smallest indices of dictionaries can surely count
 WHOLE = r"^-?(0|[1-9][0-9]{0,17})$"
 DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 
@@ -144,18 +146,24 @@ def class_codes(
             hint="Is this the class column?",
         )
         return np.zeros(len(texts), np.int64), list(classes)
+    known, place = places_of(labels, classes, open_end=open_end)
+    lookup = np.array([place[label] for label in labels] or [-1], dtype=np.int64)
+    codes = _looked_up(encoded, lookup)
+    if (lookup < 0).any() and len(codes):
+        empty = np.array([not label.strip(_BLANKS) for label in labels], dtype=np.int64)
+        _note_unknown(codes < 0, _looked_up(encoded, empty).astype(np.bool_), spot, known, found)
+    return codes, known
+
+
+def places_of(labels: Sequence[str], classes: Sequence[str], *, open_end: bool) -> tuple[list[str], dict[str, int]]:
+    """The classes, with new ones behind them when ``open_end``, and the place of every label; -1: it is none."""
     known = list(classes)
     whole = bool(known) and all(_is_whole(item) for item in known)
     plain = [_plain_label(label, whole) for label in labels]
     if open_end:
         known += sorted({label for label in plain if label} - set(known), key=_label_order)
     place = {label: i for i, label in enumerate(known)}
-    lookup = np.array([place.get(label, -1) for label in plain] or [-1], dtype=np.int64)
-    codes = _looked_up(encoded, lookup)
-    if (lookup < 0).any() and len(codes):
-        empty = np.array([not label for label in plain], dtype=np.int64)
-        _note_unknown(codes < 0, _looked_up(encoded, empty).astype(np.bool_), spot, known, found)
-    return codes, known
+    return known, {label: place.get(own, -1) for label, own in zip(labels, plain, strict=True)}
 
 
 def _encoded(texts: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -163,7 +171,11 @@ def _encoded(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_dictionary(texts.type):
         return texts.dictionary_encode().unify_dictionaries()
     used = [chunk for chunk in texts.chunks if len(chunk)]
-    return pa.chunked_array(used, texts.type).unify_dictionaries()
+    narrow = texts.type.index_type.bit_width < 32
+    if narrow and len({label for chunk in used for label in chunk.dictionary.to_pylist()}) > NARROW:
+        wide = [(numbers(chunk.indices).astype(np.int32), chunk.dictionary) for chunk in used]
+        used = [pa.DictionaryArray.from_arrays(indices, labels) for indices, labels in wide]
+    return pa.chunked_array(used, used[0].type if used else texts.type).unify_dictionaries()
 
 
 def _looked_up(encoded: pa.ChunkedArray, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -203,8 +215,8 @@ def _is_whole(text: str) -> bool:
 
 
 def _plain_label(label: str, whole: bool) -> str:
-    head, dot, tail = label.strip(" \t").partition(".")
-    return head if whole and dot and not tail.strip("0") and _is_whole(head) else label.strip(" \t")
+    head, dot, tail = label.strip(_BLANKS).partition(".")
+    return head if whole and dot and not tail.strip("0") and _is_whole(head) else label.strip(_BLANKS)
 
 
 def _label_order(label: str) -> tuple[int, int, str]:

@@ -88,7 +88,7 @@ def read_geojson(path: Path, wanted: Wanted, found: Findings) -> Layer:
     }
     shapes = [feature.get("geometry") if isinstance(feature, dict) else None for feature in features]
     known = sorted(set(chain.from_iterable(properties[:100])))
-    place, local = system or CRS.from_epsg(4326), system is None
+    place, local = system or systems.from_epsg(4326), system is None
     if wanted.geometry == "points":
         points, lost = _points(shapes, found)
         return Layer(place, points=points, properties=kept, names=known, local=local, lost=lost)
@@ -108,7 +108,7 @@ def _plain(path: Path, wanted: Wanted) -> Layer | None:
     if members.get("type") != "FeatureCollection":
         return None
     system = _crs(members)
-    place, local = system or CRS.from_epsg(4326), system is None
+    place, local = system or systems.from_epsg(4326), system is None
     return Layer(place, ragged=read.polygons, properties=read.properties, names=wanted.names, local=local)
 
 

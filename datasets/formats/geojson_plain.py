@@ -4,10 +4,13 @@ Plain is what programs write: strict JSON in UTF-8, closed rings of two-dimensio
 asked for in every feature. Anything else gives None, and the reader that names every fault takes over.
 """
 
-import codecs
+import ctypes
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -16,14 +19,16 @@ import numpy.typing as npt
 from datasets import threads
 from datasets.formats import geojson_loops as loops
 from datasets.formats.number_loops import FIVES, PAD
-from datasets.formats.ragged import Ragged
+from datasets.formats.ragged import Gathering, Ragged
 
-PIECE = 4 << 20
-_LOOK = 1 << 20
+PIECE = 1 << 20
+ENDS = 1 << 20  # bytes before the first feature, and behind the last one, that are looked at
+_LOOK = 1 << 16
 _OPENING = 64
 _BOM = b"\xef\xbb\xbf"
-_SHORTEST = 6  # bytes of a position with what separates it from the next
-Ints = npt.NDArray[np.int64]
+_FEATURE, _RING, _POSITION = 64, 25, 6  # bytes that one takes at least, with what separates it from the next
+_HIGH = np.uint64(0x8080808080808080)
+Columns = dict[str, Sequence[Any] | npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,85 +36,60 @@ class Plain:
     """``members``: the text of each other member of the collection, by name."""
 
     polygons: Ragged
-    properties: dict[str, Sequence[Any] | npt.NDArray[np.float64]]
+    properties: Columns
     members: dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What one call read; ``end``: address after it, ``more``: of the next feature."""
+    """What one call read besides the polygons; ``end``: place in the file after it, ``more``: of the next feature."""
 
     more: bool
     end: int
-    counts: Ints
-    coords: npt.NDArray[np.float64]
-    offsets: tuple[Ints, Ints, Ints]
     reals: npt.NDArray[np.float64]
-    texts: Ints
+    texts: Sequence[Sequence[str]]
 
 
 class _Text:
-    """A file in memory with a few zero bytes behind it, and its address."""
+    """Room for a stretch of the file with a few zero bytes behind it. Places count in the file."""
 
-    def __init__(self, path: Path) -> None:
-        size = path.stat().st_size
-        self.data = bytearray(size + PAD)
-        with path.open("rb") as source:
-            self.size = source.readinto(memoryview(self.data)[:size])
-        self._bytes = np.frombuffer(self.data, dtype=np.uint8)
+    def __init__(self, room: int) -> None:
+        self._bytes = np.empty(room + PAD, dtype=np.uint8)
         self.start = int(self._bytes.ctypes.data)
-        self.end = self.start + self.size
+        self._first = self.size = 0
 
-    def cut(self, start: int, end: int) -> bytes:
-        return bytes(memoryview(self.data)[start - self.start : end - self.start])
+    def load(self, file: int, first: int, stop: int) -> "_Text":
+        """Take the bytes from place ``first`` to ``stop``, as far as there are any."""
+        self._first = first
+        self.size = os.preadv(file, [self._bytes.data[: stop - first]], first)
+        self._bytes[self.size : self.size + PAD] = 0
+        return self
 
-    def is_utf8(self) -> bool:
-        if self.data.isascii():
+    def address(self, place: int) -> int:
+        return self.start + place - self._first
+
+    def place(self, address: int) -> int:
+        return self._first + int(address) - self.start
+
+    def cut(self, first: int, stop: int) -> bytes:
+        return self._bytes[first - self._first : stop - self._first].tobytes()
+
+    def over_blanks(self, address: int) -> int:
+        rest = self._bytes[int(address) - self.start : self.size].tobytes()
+        return int(address) + len(rest) - len(rest.lstrip(b" \t\r\n"))
+
+    def is_utf8(self, stop: int) -> bool:
+        """Whether all that stands before place ``stop`` is UTF-8."""
+        text = self._bytes[: stop - self._first]
+        whole = len(text) // 8 * 8
+        high = np.bitwise_or.reduce(text[:whole].view(np.uint64), initial=0) & _HIGH
+        if not high and text[whole:].tobytes().isascii():
             return True
-        decoder = codecs.getincrementaldecoder("utf-8")()
         try:
-            for at in range(0, self.size, _LOOK):
-                decoder.decode(memoryview(self.data)[at : min(at + _LOOK, self.size)], at + _LOOK >= self.size)
+            str(text.data, "utf-8")
         except UnicodeDecodeError:
             return False
         return True
-
-
-def read_plain(path: Path, names: Sequence[str], label: str | None) -> Plain | None:
-    """The polygons and the properties ``names``, of which ``label`` is a text; None when the file is not plain."""
-    text = _Text(path)
-    if len(set(names)) < len(names) or not text.is_utf8():
-        return None
-    spans = np.zeros((loops.MEMBERS, 4), dtype=np.uint64)
-    begin = text.start + len(_BOM) * text.data.startswith(_BOM)
-    found, place = loops.read_members(begin, spans, 0)
-    if not -1 - loops.MEMBERS < found < 0:
-        return None
-    pieces = _read(text, int(place), _Names(names, label))
-    if pieces is None:
-        return None
-    count, rest = loops.read_members(_over_blanks(text, pieces[-1].end), spans, -int(found))
-    members = _members(text, spans, -1 - int(found), int(count))
-    if count < 0 or members is None or _over_blanks(text, int(rest)) != text.end:
-        return None
-    return Plain(_joined(pieces), _columns(text, pieces, names, label), members)
-
-
-def _over_blanks(text: _Text, place: int) -> int:
-    at = place - text.start
-    while text.data[at] in b" \t\r\n":
-        at += 1
-    return text.start + at
-
-
-def _members(text: _Text, spans: npt.NDArray[np.uint64], features: int, count: int) -> dict[str, bytes] | None:
-    """The members by name, that of the features empty; None when a name stands twice."""
-    rows = spans[: max(count, 0)].tolist()
-    members = {
-        text.cut(start + 1, end - 1).decode(): b"" if row == features else text.cut(first, last)
-        for row, (start, end, first, last) in enumerate(rows)
-    }
-    return members if len(members) == count else None
 
 
 class _Names:
@@ -122,68 +102,136 @@ class _Names:
         self.kinds = np.array([loops.TEXT if name == label else loops.NUMBER for name in names], dtype=np.int64)
 
 
-def _read(text: _Text, place: int, names: _Names) -> list[_Piece] | None:
-    """The pieces of the list that begins at ``place``. A piece begins where a feature seems to begin; the one before
-    it tells whether one does."""
-    starts = list(_guesses(text, place))
-    ranges = list(zip(starts, [*starts[1:], text.end], strict=True))
-    pieces: list[_Piece] = []
-    for (_, stop), piece in zip(ranges, threads.each(lambda item: _read_piece(item, names), ranges), strict=True):
-        if piece is None or piece.more != (len(pieces) + 1 < len(ranges)) or (piece.more and piece.end != stop):
-            whole = _read_piece((place, text.end), names) if len(ranges) > 1 else None
-            return None if whole is None or whole.more else [whole]
-        pieces.append(piece)
-    return pieces
+class _Scratch:
+    """What a thread reads a piece with, in memory that stays warm: the text and what comes out of it."""
+
+    def __init__(self, room: int, names: int) -> None:
+        some = room // _RING + 2
+        self.text, self.hold = _Text(room), np.empty(loops.HOLD, dtype=np.uint64)
+        self.coords = np.empty((room // _POSITION + 2, 2))
+        self.rings, self.parts, self.features = (np.zeros(some, dtype=np.int64) for _ in range(3))
+        self.reals, self.texts = np.empty((names, some)), np.empty((names, some, 2), dtype=np.int64)
 
 
-def _guesses(text: _Text, place: int) -> Iterator[int]:
-    yield place
-    opening = text.cut(place, min(place + _OPENING, text.end))
-    opening = (
-        opening[: opening.find(b'"Feature"') + 9] if b'"Feature"' in opening else opening[: opening.find(b":") + 1]
-    )
-    at = place - text.start
-    while opening and (at := text.data.find(opening, at + PIECE)) > 0:
-        yield text.start + at
+class _Reading:
+    """The list of features between the first and the last of ``places``, cut at the others."""
+
+    def __init__(self, file: int, places: Sequence[int], names: _Names) -> None:
+        self._file, self._names = file, names
+        self._ranges = list(pairwise(places))
+        size, rings = places[-1] - places[0], (places[-1] - places[0]) // _RING + 2
+        self._gathering = Gathering((size // _FEATURE + 2, rings, rings, size // _POSITION + 2))
+        self._idle: SimpleQueue[_Scratch] = SimpleQueue()
+
+    def run(self) -> tuple[Ragged, list[_Piece]] | None:
+        """The polygons and the rest of each piece; None: it is not plain, or cut in a wrong place."""
+        pieces = [piece for piece in threads.each(self._turn, range(len(self._ranges))) if piece is not None]
+        polygons = self._gathering.polygons()
+        return None if polygons is None else (polygons, pieces)
+
+    def _turn(self, turn: int) -> _Piece | None:
+        piece, good, last = None, False, turn + 1 == len(self._ranges)
+        try:
+            scratch = self._scratch()
+            piece = self._piece(turn, scratch)
+            self._idle.put(scratch)
+            good = piece is not None and piece.more != last and (last or piece.end == self._ranges[turn][1])
+        finally:
+            if not good:
+                self._gathering.give_up()
+        return piece
+
+    def _scratch(self) -> _Scratch:
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return _Scratch(max(stop - start for start, stop in self._ranges), len(self._names.kinds))
+
+    def _piece(self, turn: int, scratch: _Scratch) -> _Piece | None:
+        start, stop = self._ranges[turn]
+        text, names, counts = scratch.text.load(self._file, start, stop), self._names, np.zeros(4, dtype=np.int64)
+        asked: list[Any] = [names.words, names.ends, names.kinds, FIVES.ctypes.data, scratch.hold, counts]
+        out: list[Any] = [getattr(scratch, name) for name in ("coords", "rings", "parts", "features", "reals", "texts")]
+        end, address = loops.read_features(text.start, text.address(stop), *asked, *out)
+        if end == loops.STRANGE or not text.is_utf8(text.place(address)):
+            return None
+        before = self._gathering.claim(turn, counts)
+        if before is None:
+            return None
+        target: list[Any] = [counts, before, *self._gathering.arrays]
+        loops.put_features(*out[:4], *target)
+        count = int(counts[0])
+        texts = [
+            [ctypes.string_at(at, size).decode() for at, size in scratch.texts[i, :count].tolist()]
+            if kind == loops.TEXT
+            else []
+            for i, kind in enumerate(names.kinds)
+        ]
+        return _Piece(end == loops.MORE, text.place(address), scratch.reals[:, :count].copy(), texts)
 
 
-def _read_piece(item: tuple[int, int], names: _Names) -> _Piece | None:
-    start, stop = item
-    room = (stop - start) // _SHORTEST + 2
-    counts, coords = np.zeros(4, dtype=np.int64), np.empty((room, 2))
-    rings, parts, features = (np.zeros(room // 4 + 2, dtype=np.int64) for _ in range(3))
-    reals, texts = np.empty((len(names.kinds), room // 4 + 2)), np.empty((len(names.kinds), room // 4 + 2, 2), np.int64)
-    asked, out = (names.words, names.ends, names.kinds), (coords, rings, parts, features, reals, texts)
-    end, place = loops.read_features(start, stop, *asked, FIVES.ctypes.data, counts, *out)
-    if end == loops.STRANGE:
+def read_plain(path: Path, names: Sequence[str], label: str | None) -> Plain | None:
+    """The polygons and the properties ``names``, of which ``label`` is a text; None when the file is not plain."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _read(file, names, label) if len(set(names)) == len(names) else None
+    finally:
+        os.close(file)
+
+
+def _read(file: int, names: Sequence[str], label: str | None) -> Plain | None:
+    size, spans = os.fstat(file).st_size, np.zeros((loops.MEMBERS, 4), dtype=np.uint64)
+    head = _Text(min(size, ENDS)).load(file, 0, min(size, ENDS))
+    hold = np.empty(loops.HOLD, dtype=np.uint64)
+    found, address = loops.read_members(head.start + len(_BOM) * (head.cut(0, 3) == _BOM), spans, 0, hold)
+    place = head.place(address)
+    if not -1 - loops.MEMBERS < found < 0 or not head.is_utf8(place):
         return None
-    n, p, r, v = counts.tolist()
-    offsets = (rings[: r + 1].copy(), parts[: p + 1].copy(), features[: n + 1].copy())
-    return _Piece(
-        end == loops.MORE, int(place), counts, coords[:v].copy(), offsets, reals[:, :n].copy(), texts[:, :n].copy()
-    )
+    opening, asked = _opening(head.cut(place, min(place + _OPENING, head.size))), _Names(names, label)
+    read = _Reading(file, list(_guesses(file, place, size, opening)), asked).run()
+    read = read or _Reading(file, [place, size], asked).run()
+    if read is None or size - (end := read[1][-1].end) > ENDS:
+        return None
+    tail = _Text(ENDS).load(file, end, size)
+    count, rest = loops.read_members(tail.over_blanks(tail.start), spans, -int(found), hold)
+    members = _members(spans, -1 - int(found), int(count))
+    if count < 0 or members is None or not tail.is_utf8(size) or tail.place(tail.over_blanks(rest)) != size:
+        return None
+    return Plain(read[0], _columns(read[1], names, label), members)
 
 
-def _joined(pieces: Sequence[_Piece]) -> Ragged:
-    before = np.cumsum([np.zeros(4, dtype=np.int64), *(piece.counts for piece in pieces)], axis=0)
-    first = np.zeros(1, dtype=np.int64)
-    rings, parts, features = (
-        np.concatenate(
-            [first, *(piece.offsets[i][1:] + row[3 - i] for piece, row in zip(pieces, before, strict=False))]
-        )
-        for i in range(3)
-    )
-    return Ragged(np.concatenate([piece.coords for piece in pieces]), rings, parts, features)
+def _members(spans: npt.NDArray[np.uint64], features: int, count: int) -> dict[str, bytes] | None:
+    """The members by name, that of the features empty; None when a name stands twice."""
+    members = {
+        ctypes.string_at(start + 1, end - start - 2).decode(): b""
+        if row == features
+        else ctypes.string_at(first, last - first)
+        for row, (start, end, first, last) in enumerate(spans[: max(count, 0)].tolist())
+    }
+    return members if len(members) == count else None
 
 
-def _columns(
-    text: _Text, pieces: Sequence[_Piece], names: Sequence[str], label: str | None
-) -> dict[str, Sequence[Any] | npt.NDArray[np.float64]]:
-    found: dict[str, Sequence[Any] | npt.NDArray[np.float64]] = {}
-    for i, name in enumerate(names):
-        if name == label:
-            spans = np.concatenate([piece.texts[i] for piece in pieces]).tolist()
-            found[name] = [text.cut(start, start + size).decode() for start, size in spans]
-        else:
-            found[name] = np.concatenate([piece.reals[i] for piece in pieces])
-    return found
+def _opening(text: bytes) -> bytes:
+    """How features of the file begin, told by the first."""
+    return text[: text.find(b'"Feature"') + 9] if b'"Feature"' in text else text[: text.find(b":") + 1]
+
+
+def _guesses(file: int, place: int, size: int, opening: bytes) -> Iterator[int]:
+    """Places where features seem to begin, from ``place`` on, and the end of the file."""
+    yield place
+    at = place + PIECE
+    while opening and at < size:
+        found = os.pread(file, _LOOK + len(opening), at).find(opening)
+        if found >= 0:
+            yield at + found
+        at += _LOOK if found < 0 else found + PIECE
+    yield size
+
+
+def _columns(pieces: Sequence[_Piece], names: Sequence[str], label: str | None) -> Columns:
+    return {
+        name: [text for piece in pieces for text in piece.texts[i]]
+        if name == label
+        else np.concatenate([piece.reals[i] for piece in pieces])
+        for i, name in enumerate(names)
+    }

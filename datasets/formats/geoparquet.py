@@ -17,7 +17,7 @@ from datasets.formats import parquet
 from datasets.formats.columns import numbers
 from datasets.formats.geojson import strict_json
 from datasets.formats.layer import MAX_VERTICES, Layer, Wanted, parse_wkb
-from datasets.formats.ragged import from_wkb
+from datasets.formats.wkb import from_pages, from_wkb
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -46,10 +46,14 @@ def read_geoparquet(path: Path, wanted: Wanted, found: Findings) -> Layer:
     kind = file.schema_arrow.field(primary).type
     if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         raise reject("unsupported", "The geometry column is not WKB.", hint=_HINT)
-    file = parquet.open_parquet(path, dictionaries=[primary, *(name for name in names[1:] if _is_text(file, name))])
-    table = parquet.load(file, names)
-    properties = {name: _property(table.column(name), name, found) for name in names[1:]}
-    if wanted.geometry == "polygons" and (made := from_wkb(_texts(table.column(primary)), MAX_VERTICES)) is not None:
+    made = from_pages(path, file, primary, MAX_VERTICES) if wanted.geometry == "polygons" else None
+    read = names if made is None else names[1:]
+    texts = [name for name in read if name == primary or _is_text(file, name)]
+    table = parquet.load(parquet.open_parquet(path, dictionaries=texts), read) if read else None
+    properties = {name: _property(table.column(name), name, found) for name in names[1:]} if table else {}
+    if made is None and table and wanted.geometry == "polygons":
+        made = from_wkb(_texts(table.column(primary)), MAX_VERTICES)
+    if made is not None or table is None:
         return Layer(crs, ragged=made, properties=properties, names=columns, local=crs is None)
     shapes = parse_wkb(_blobs(table.column(primary)))
     for i in [i for i, shape in enumerate(shapes) if shape is None][:50]:
@@ -73,7 +77,7 @@ def _geo(file: pq.ParquetFile) -> tuple[str, CRS | None]:
     if about.get("edges", "planar") != "planar":
         raise reject("unsupported", "Edges are not planar.", hint=_HINT)
     if "crs" not in about:
-        return primary, CRS.from_epsg(4326)
+        return primary, systems.from_epsg(4326)
     return primary, None if about["crs"] is None else systems.from_projjson(about["crs"])
 
 

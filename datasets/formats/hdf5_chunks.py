@@ -42,6 +42,8 @@ class DirectChunks:
         plan = dataset.id.get_create_plist()
         if dataset.chunks is None or not dataset.shape or not dataset.dtype.isnative or dataset.dtype.kind not in "fiu":
             return None
+        if not dataset.id.get_type().equal(h5py.h5t.py_create(dataset.dtype)):  # bits that numpy would read otherwise
+            return None
         filters = [plan.get_filter(i) for i in range(plan.get_nfilters())]
         kinds = tuple(found[0] for found in filters)
         shuffled = h5py.h5z.FILTER_SHUFFLE in kinds

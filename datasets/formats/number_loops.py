@@ -128,7 +128,7 @@ def _nearest(digits: Any, power: Any, high: Any, low: Any) -> Any:
     top = upper >> np.uint64(63)
     mantissa = upper >> (top + _NINE)
     exponent = ((217706 * power) >> 16) + 63 + np.int64(top) - shift + 1023
-    if exponent <= 0 or exponent >= 2046:
+    if exponent <= 0:
         return ~np.uint64(0)
     if lower <= _ONE and -4 <= power <= 23 and mantissa & _THREE == _ONE and mantissa << (top + _NINE) == upper:
         mantissa &= ~_ONE
@@ -136,11 +136,13 @@ def _nearest(digits: Any, power: Any, high: Any, low: Any) -> Any:
     if mantissa >= _HIDDEN << _ONE:
         mantissa = _HIDDEN
         exponent += 1
+    if exponent >= 2047:
+        return ~np.uint64(0)
     return (mantissa & _FRACTION) | (np.uint64(exponent) << np.uint64(52))
 
 
 @compiled()
-def _eight(word: Any) -> Any:
+def eight_digits(word: Any) -> Any:
     """The number that eight digits make."""
     word = ((word & np.uint64(0x0F0F0F0F0F0F0F0F)) * np.uint64(2561)) >> _EIGHT
     word = ((word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
@@ -155,11 +157,11 @@ def digits_at(place: Any, digits: Any) -> Any:
         plain = word ^ _ZEROS
         count = lowest(((plain + _ABOVE_NINE) | plain) & _HIGH) >> _THREE
         if count == _EIGHT:
-            digits = digits * np.uint64(100000000) + _eight(word)
+            digits = digits * np.uint64(100000000) + eight_digits(word)
             place += _EIGHT
             continue
         if count > np.uint64(0):
-            digits = digits * _WHOLE_TENS[count] + _eight(word << (np.uint64(64) - (count << _THREE)))
+            digits = digits * _WHOLE_TENS[count] + eight_digits(word << (np.uint64(64) - (count << _THREE)))
         return place + count, digits
 
 

@@ -97,7 +97,7 @@ def read_columns(path: Path, wanted: Mapping[str, Cell], found: Findings, *, row
 
 def _read_each(path: Path, file: pq.ParquetFile, names: Sequence[str], texts: Sequence[str]) -> Iterator[Any]:
     """One column after the other, each in one piece, so that no more than a few are held twice."""
-    _check_size(file, names)
+    check_size(file, names)
     threads = allowed() if path.stat().st_size > SMALL else 1
 
     def read(name: str) -> pa.ChunkedArray:
@@ -134,11 +134,11 @@ def load(file: pq.ParquetFile, names: Sequence[str]) -> pa.Table:
     Raises:
         Rejected: a page is damaged, or the footer and the pages do not agree.
     """
-    _check_size(file, names)
+    check_size(file, names)
     return _pages(file, names)
 
 
-def _check_size(file: pq.ParquetFile, names: Sequence[str]) -> None:
+def check_size(file: pq.ParquetFile, names: Sequence[str]) -> None:
     meta = file.metadata
     paths = [meta.schema.column(i).path for i in range(meta.num_columns)]
     inside = [i for i, path in enumerate(paths) if path in set(names) or path.split(".", 1)[0] in set(names)]
@@ -156,7 +156,17 @@ def _pages(file: pq.ParquetFile, names: Sequence[str]) -> pa.Table:
         ) from error
     if table.num_rows != file.metadata.num_rows:
         raise reject("suspicious-structure", "The Parquet footer and its pages disagree about the number of rows.")
+    if not all(_indices_fit(chunk) for column in table.columns for chunk in column.chunks):
+        raise reject("unreadable", "A Parquet page names texts that its dictionary has not.", hint="Write it again.")
     return table
+
+
+def _indices_fit(chunk: pa.Array) -> bool:
+    """Whether a dictionary has every text its indices name; Arrow does not look when it reads."""
+    if not pa.types.is_dictionary(chunk.type) or chunk.null_count == len(chunk):
+        return True
+    ends = pc.min_max(chunk.indices).as_py()
+    return bool(ends["min"] >= 0 and ends["max"] < len(chunk.dictionary))
 
 
 def _is_text(kind: pa.DataType) -> bool:

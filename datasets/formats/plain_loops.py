@@ -1,46 +1,54 @@
-"""Compiled loops over the bytes of a plain CSV: fields to numbers, short labels and texts, row by row.
+"""Compiled loops over the bytes of a plain CSV: fields found 64 bytes at a time, then read column by column.
 
-Bytes are looked at eight at a time, as one word. Every loop stops at a line feed, and whoever calls makes sure that a
-buffer holds one at ``stop - 1`` and PAD more bytes behind it, so nothing is read beyond them. Decimals of up to 19
-digits become the nearest float64: exactly by one division (Clinger 1990) where digits and power of ten are exact
-floats, else by one 128-bit product (Lemire 2021; Mushtak & Lemire 2023 prove that no further check is needed).
+A strip of rows stays in the nearest cache while its columns are read. Whoever calls makes sure that the bytes end with
+a line feed, that FRONT bytes before them and BACK bytes behind them can be read, and that the arrays hold as many rows
+as there can be: no row is shorter than its number of fields.
 """
 
-# ruff: noqa: PLR0912, PLR0913, PLR0917, C901, PLR1714, SIM109 - one flat loop per row is what a compiler makes fast
+# ruff: noqa: PLR0913, PLR0917 - flat loops are what a compiler makes fast
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from datasets.formats.number_loops import (
+    EXACT,
+    TENS,
+    as_float,
+    byte_at,
+    digits_at,
+    eight_digits,
+    exponent_at,
+    leading_zeros,
+    lowest,
+    rounded,
+    word_at,
+)
 from datasets.kernels import compiled
 
 SKIP, FLOAT, INT, WHOLE, TEXT, LABEL = range(6)
+RAGGED = -1  # what is neither rows of that many fields nor plain text
 LABELS = 64  # different labels of a column in one piece of the file
 LABEL_BYTES = 16
-PAD = 16  # bytes behind the last line feed that a word may take in
-LEAST, MOST = -342, 308  # powers of ten that a float64 can hold with up to 19 digits before them
-_TENS = np.array([10.0**n for n in range(23)])
-_EXACT = np.uint64(1 << 53)
-_LOW = np.uint64(0xFFFFFFFF)
-_ONE, _THREE, _NINE = np.uint64(1), np.uint64(3), np.uint64(9)
-_HALF = np.uint64(32)
-_TAIL = np.uint64(0x1FF)
-_HIDDEN = np.uint64(1 << 52)
-_FRACTION = np.uint64((1 << 52) - 1)
+FRONT, BACK = 16, 64
+STRIP = 256
+_WIDE = 64
+_NONE, _ONE, _THREE, _FOUR, _SEVEN, _EIGHT = (np.uint64(number) for number in (0, 1, 3, 4, 7, 8))
+_SIXTEEN, _TOP, _ALL = np.uint64(16), np.uint64(63), np.uint64(0xFFFFFFFFFFFFFFFF)
+_MOST_BITS = np.uint64(64)
+_BYTE, _MINUS = np.uint64(0xFF), np.uint64(45)
 _SIGN = np.uint64(1 << 63)
-_EIGHT = np.uint64(8)
-_EACH = np.uint64(0x0101010101010101)
+_MOST_DIGITS = np.uint64(18)
 _HIGH = np.uint64(0x8080808080808080)
+_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
+_DOTS = np.uint64(0x2E2E2E2E2E2E2E2E)
 _ZEROS = np.uint64(0x3030303030303030)
 _ABOVE_NINE = np.uint64(0x7676767676767676)
-_COMMAS = np.uint64(0x2C2C2C2C2C2C2C2C)
-_QUOTES = np.uint64(0x2222222222222222)
-_BLANKS = np.uint64(0x2020202020202020)
-_WHOLE_TENS = np.array([10**n for n in range(9)], dtype=np.uint64)
+_MARK = np.uint64(56)
+_SPREAD, _MORE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 
 
 def _native(maker: Any) -> Any:
@@ -49,302 +57,331 @@ def _native(maker: Any) -> Any:
 
 
 @_native
-def _word(_context: Any, _address: Any) -> Any:
-    """The eight bytes at an address as one little-endian number."""
+def _marks(_context: Any, _address: Any) -> Any:
+    """Of the 64 bytes at an address, a bit each: field ends; neither plain text nor line end; CR; LF."""
 
-    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), align=1)
+    def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, wide = ir.IntType(8), ir.VectorType(ir.IntType(8), _WIDE)
+        text = builder.load(builder.inttoptr(arguments[0], wide.as_pointer()), align=1)
 
-    return types.uint64(types.uint64), make
+        def all_of(code: int) -> Any:
+            return ir.Constant(wide, [ir.Constant(byte, code)] * _WIDE)
+
+        feed, carriage, comma, quote = (builder.icmp_unsigned("==", text, all_of(ord(c))) for c in '\n\r,"')
+        control = builder.icmp_signed("<", text, all_of(32))  # bytes beyond ASCII are negative
+        wrong = builder.or_(builder.and_(control, builder.not_(builder.or_(feed, carriage))), quote)
+        masks = (builder.or_(feed, comma), wrong, carriage, feed)
+        return context.make_tuple(
+            builder, signature.return_type, [builder.bitcast(mask, ir.IntType(_WIDE)) for mask in masks]
+        )
+
+    made: Any = types
+    return made.UniTuple(types.uint64, 4)(types.uint64), make
 
 
 @_native
-def _byte(_context: Any, _address: Any) -> Any:
-    """The byte at an address."""
+def _ones(_context: Any, _bits: Any) -> Any:
+    """How many bits are set."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        one = builder.load(builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()))
-        return builder.zext(one, ir.IntType(64))
+        return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), make
 
 
 @_native
-def _lowest(_context: Any, _bits: Any) -> Any:
-    """The number of zero bits below the lowest one; 64 without any."""
+def _int_at(_context: Any, _address: Any) -> Any:
+    """The int32 at an address."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+        one = builder.load(builder.inttoptr(arguments[0], ir.IntType(32).as_pointer()))
+        return builder.sext(one, ir.IntType(64))
 
     return types.uint64(types.uint64), make
 
 
 @_native
-def _as_float(_context: Any, _bits: Any) -> Any:
-    """The float64 of these bits."""
+def _as_bits(_context: Any, _value: Any) -> Any:
+    """The bits of a float64."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.DoubleType())
+        return builder.bitcast(arguments[0], ir.IntType(64))
 
-    return types.float64(types.uint64), make
-
-
-def _fives() -> npt.NDArray[np.uint64]:
-    """The 128 leading bits of 5**q for q = LEAST … MOST as (high, low); rounded up where q < 0."""
-    table = np.zeros((MOST - LEAST + 1, 2), dtype=np.uint64)
-    for q in range(LEAST, MOST + 1):
-        power = 5 ** abs(q)
-        bits = power.bit_length()
-        if q >= 0:
-            value = power << (128 - bits) if bits <= 128 else power >> (bits - 128)
-        else:
-            value = (1 << (bits + 127 - (power & (power - 1) == 0))) // power + 1
-            value >>= max(0, value.bit_length() - 128)
-        table[q - LEAST] = value >> 64, value & ((1 << 64) - 1)
-    return table
-
-
-FIVES = _fives()
+    return types.uint64(types.float64), make
 
 
 @compiled()
-def _product(a: Any, b: Any) -> Any:
-    """High and low half of the 128-bit product."""
-    a0, a1, b0, b1 = a & _LOW, a >> _HALF, b & _LOW, b >> _HALF
-    low = a0 * b0
-    one = a1 * b0 + (low >> _HALF)
-    two = a0 * b1 + (one & _LOW)
-    return a1 * b1 + (one >> _HALF) + (two >> _HALF), (two << _HALF) | (low & _LOW)
+def _cut(place: Any, stop: Any, fields: Any, ends: Any) -> Any:
+    """(rows, whether any ends with CR LF) of the bytes at place … stop − 1; rows -1: they are not plain.
 
-
-@compiled()
-def _nearest(digits: Any, power: Any, high: Any, low: Any) -> Any:
-    """The bits of the float64 nearest to digits · 10**power; all ones where it is not a normal number.
-
-    ``digits`` > 0; ``high``, ``low``: the entry of FIVES for ``power``.
+    ``ends``: -1, then where each field ends, counted from ``place``.
     """
-    shift = 0
-    while digits < _SIGN:
-        digits <<= _ONE
-        shift += 1
-    upper, lower = _product(digits, high)
-    if upper & _TAIL == _TAIL:
-        more, _ = _product(digits, low)
-        lower += more
-        if more > lower:
-            upper += _ONE
-    top = upper >> np.uint64(63)
-    mantissa = upper >> (top + _NINE)
-    exponent = ((217706 * power) >> 16) + 63 + np.int64(top) - shift + 1023
-    if exponent <= 0:
-        return ~np.uint64(0)
-    if lower <= _ONE and -4 <= power <= 23 and mantissa & _THREE == _ONE and mantissa << (top + _NINE) == upper:
-        mantissa &= ~_ONE
-    mantissa = (mantissa + (mantissa & _ONE)) >> _ONE
-    if mantissa >= _HIDDEN << _ONE:
-        mantissa = _HIDDEN
-        exponent += 1
-    if exponent >= 2047:
-        return ~np.uint64(0)
-    return (mantissa & _FRACTION) | (np.uint64(exponent) << np.uint64(52))
+    base, count, rows = place, 1, 0
+    carry, wrong, carriages = _NONE, _NONE, _NONE
+    ends[0] = -1
+    while place < stop:
+        mask, bad, carriage, feed = _marks(place)
+        if stop - place < _MOST_BITS:
+            keep = (_ONE << (stop - place)) - _ONE
+            mask, bad, carriage, feed = mask & keep, bad & keep, carriage & keep, feed & keep
+        wrong |= bad | (((carriage << _ONE) | carry) & ~feed)
+        carry = carriage >> _TOP
+        carriages |= carriage
+        rows += _ones(feed)
+        more, first = _ones(mask), np.int64(place - base)
+        for at in range(8):
+            ends[count + at] = first + np.int64(lowest(mask))
+            mask &= mask - _ONE
+        if more > 8:
+            for at in range(8, more):
+                ends[count + at] = first + np.int64(lowest(mask))
+                mask &= mask - _ONE
+        count += more
+        place += _MOST_BITS
+    if wrong != _NONE or count != rows * fields + 1:
+        return RAGGED, False
+    for row in range(1, rows + 1):
+        if byte_at(base + np.uint64(ends[row * fields])) != 10:
+            return RAGGED, False
+    return rows, carriages != _NONE
 
 
 @compiled()
-def _eight(word: Any) -> Any:
-    """The number that eight digits make."""
-    word = ((word & np.uint64(0x0F0F0F0F0F0F0F0F)) * np.uint64(2561)) >> _EIGHT
-    word = ((word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
-    return ((word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)) >> _HALF
+def _stop(base: Any, place: Any, trim: Any) -> Any:
+    """Where the field ends whose start is told at ``place``; ``trim``: a CR before it does not belong to it."""
+    stop = base + _int_at(place + _FOUR)
+    return stop - _ONE if trim and byte_at(stop - _ONE) == 13 else stop
 
 
 @compiled()
-def _digits(place: Any, digits: Any) -> Any:
-    """(place after the digits at ``place``, ``digits`` followed by them); beyond 19 digits the number wraps."""
-    while True:
-        word = _word(place)
-        plain = word ^ _ZEROS
-        count = _lowest(((plain + _ABOVE_NINE) | plain) & _HIGH) >> _THREE
-        if count == _EIGHT:
-            digits = digits * np.uint64(100000000) + _eight(word)
-            place += _EIGHT
-            continue
-        if count > np.uint64(0):
-            digits = digits * _WHOLE_TENS[count] + _eight(word << (np.uint64(64) - (count << _THREE)))
-        return place + count, digits
-
-
-@compiled()
-def _leading(place: Any) -> Any:
-    """How many zeros stand before the first other digit."""
-    count = 0
-    while _byte(place) == 48 or _byte(place) == 46:
-        count += _byte(place) == 48
-        place += _ONE
-    return count
-
-
-@compiled()
-def _exponent(place: Any) -> Any:
-    """(place after, exponent) of the digits after an e; place 0: none, or too many."""
-    sign = 44 - _byte(place)
-    if sign == -1 or sign == 1:
-        place += _ONE
-    after, value = _digits(place, np.uint64(0))
-    if after == place or after - place > np.uint64(4):
-        return np.uint64(0), 0
-    return after, -np.int64(value) if sign == -1 else np.int64(value)
-
-
-@compiled()
-def _decimal(place: Any, fives: Any) -> Any:
-    """(place after, value) of the number at ``place``; place 0: it is not plain."""
-    negative = _byte(place) == 45
-    if negative or _byte(place) == 43:
+def _decimal(place: Any, stop: Any, fives: Any) -> Any:
+    """(whether it is plain, value) of the number at place … stop − 1."""
+    negative = byte_at(place) == 45
+    if negative or byte_at(place) == 43:
         place += _ONE
     start = place
-    place, digits = _digits(place, np.uint64(0))
+    place, digits = digits_at(place, _NONE)
     count, power = np.int64(place - start), np.int64(0)
-    if _byte(place) == 46:
+    if byte_at(place) == 46:
         point = place + _ONE
-        place, digits = _digits(point, digits)
+        place, digits = digits_at(point, digits)
         power = -np.int64(place - point)
         count -= power
-    if count == 0 or (count > 19 and count - _leading(start) > 19):
-        return np.uint64(0), 0.0
-    if _byte(place) | 32 == 101:
-        place, more = _exponent(place + _ONE)
+    if count == 0 or (count > 19 and count - leading_zeros(start) > 19):
+        return False, 0.0
+    if byte_at(place) | 32 == 101:
+        place, more = exponent_at(place + _ONE)
         power += more
-    if digits <= _EXACT and -22 <= power <= 22:
+    if place != stop:
+        return False, 0.0
+    if digits <= EXACT and -22 <= power <= 22:
         value = np.float64(np.int64(digits))
-        value = value / _TENS[-power] if power < 0 else value * _TENS[power]
+        value = value / TENS[-power] if power < 0 else value * TENS[power]
     else:
-        value = _rounded(digits, power, fives)
+        value = rounded(digits, power, fives)
         if value < 0.0:
-            return np.uint64(0), 0.0
-    return place, -value if negative else value
+            return False, 0.0
+    return True, -value if negative else value
 
 
 @compiled()
-def _rounded(digits: Any, power: Any, fives: Any) -> Any:
-    """The float64 nearest to digits · 10**power; -1: infinite or subnormal. ``fives``: the address of FIVES."""
-    if digits == np.uint64(0):
-        return 0.0
-    if power < LEAST or power > MOST:
-        return -1.0
-    entry = fives + np.uint64(16 * (power - LEAST))
-    bits = _nearest(digits, power, _word(entry), _word(entry + _EIGHT))
-    return -1.0 if bits == ~np.uint64(0) else _as_float(bits)
+def _short_decimals(words: Any, sizes: Any, rows: Any, values: Any, bad: Any) -> Any:
+    """Numbers like -12.375 of up to eight bytes, which end the ``words``; whether there is any other, marked ``bad``.
+
+    Nothing branches here, so that several numbers are read at once.
+    """
+    wrong = _NONE
+    for row in range(rows):
+        size = sizes[row]
+        void = ((_EIGHT - size) << _THREE) & _TOP
+        word = words[row] >> void
+        minus = _ALL if word & _BYTE == _MINUS else _NONE
+        word = (word & ~(_BYTE & minus)) << void
+        void += _EIGHT & minus
+        other = word ^ _DOTS
+        dot = ~(((other & _LOW) + _LOW) | other) & _HIGH
+        pointed = _NONE if dot == _NONE else _ALL
+        bit = dot >> _SEVEN
+        word = (word & ~(((bit << _EIGHT) - _ONE) & pointed)) | ((word & (bit - _ONE) & pointed) << _EIGHT)
+        places = _SEVEN - (lowest(dot | (_SIGN & ~pointed)) >> _THREE)
+        void += _EIGHT & pointed
+        plain = (word ^ _ZEROS) & (_ALL << (void & _TOP))
+        fault = ((plain + _ABOVE_NINE) | plain) & _HIGH
+        fault |= _NONE if size - _ONE < _EIGHT else _ONE
+        fault |= _NONE if void < _MOST_BITS else _ONE
+        bad[row] = fault
+        wrong |= fault
+        value = np.float64(np.int64(eight_digits(word))) / TENS[places]
+        values[row] = as_float(_as_bits(value) ^ (minus << _TOP))
+    return wrong != _NONE
 
 
 @compiled()
-def _integer(place: Any, strict: Any) -> Any:
-    """(place after, value) of -?[0-9]{1,18}; strict: without leading zeros. Place 0: it is none."""
-    negative = _byte(place) == 45
-    if negative:
-        place += _ONE
-    after, digits = _digits(place, np.uint64(0))
-    count = after - place
-    if count == np.uint64(0) or count > np.uint64(18) or (strict and count > _ONE and _byte(place) == 48):
-        return np.uint64(0), np.int64(0)
-    return after, -np.int64(digits) if negative else np.int64(digits)
+def _decimals(
+    base: Any, place: Any, step: Any, rows: Any, trim: Any, fives: Any, words: Any, sizes: Any, bad: Any, values: Any
+) -> Any:
+    """Whether all numbers of a strip are plain; each is told every ``step`` bytes from ``place`` on."""
+    at = place
+    for row in range(rows):
+        stop = _stop(base, at, trim)
+        sizes[row] = stop - base - _int_at(at) - _ONE
+        words[row] = word_at(stop - _EIGHT)
+        at += step
+    if _short_decimals(words, sizes, rows, values, bad):
+        at = place
+        for row in range(rows):
+            if bad[row] != _NONE:
+                good, value = _decimal(base + _int_at(at) + _ONE, _stop(base, at, trim), fives)
+                if not good:
+                    return False
+                values[row] = value
+            at += step
+    return True
 
 
 @compiled()
-def _length(word: Any) -> Any:
-    """How many of a word's bytes stand before a comma, a quote, a control character or anything beyond ASCII."""
-    comma, quote = word ^ _COMMAS, word ^ _QUOTES
-    ends = ((comma - _EACH) & ~comma) | ((quote - _EACH) & ~quote) | ((word - _BLANKS) & ~word) | word
-    return _lowest(ends & _HIGH) >> _THREE
+def _odd(word: Any, void: Any) -> Any:
+    """Not 0 where a byte of ``word`` from bit ``void`` on is no digit."""
+    plain = (word ^ _ZEROS) & (_ALL << void)
+    return ((plain + _ABOVE_NINE) | plain) & _HIGH
 
 
 @compiled()
-def _text_end(place: Any) -> Any:
-    """The place after the plain text at ``place``."""
-    while True:
-        count = _length(_word(place))
-        place += count
-        if count < _EIGHT:
-            return place
+def _integers(base: Any, place: Any, step: Any, rows: Any, trim: Any, strict: Any, values: Any) -> Any:
+    """Whether all of a strip are -?[0-9]{1,18}; ``strict``: and none has leading zeros."""
+    for row in range(rows):
+        start, stop = base + _int_at(place) + _ONE, _stop(base, place, trim)
+        place += step
+        negative = byte_at(start) == 45
+        if negative:
+            start += _ONE
+        size = stop - start
+        if size - _ONE >= _MOST_DIGITS or (strict and size > _ONE and byte_at(start) == 48):
+            return False
+        if size <= _EIGHT:
+            void = (_EIGHT - size) << _THREE
+            word = word_at(stop - _EIGHT) >> void << void
+            fault, digits = _odd(word, void), eight_digits(word)
+        elif size <= _SIXTEEN:
+            void = (_SIXTEEN - size) << _THREE
+            last, word = word_at(stop - _EIGHT), word_at(stop - _SIXTEEN) >> void << void
+            fault = _odd(last, _NONE) | _odd(word, void)
+            digits = eight_digits(word) * np.uint64(100000000) + eight_digits(last)
+        else:
+            after, digits = digits_at(start, _NONE)
+            fault = after ^ stop
+        if fault != _NONE:
+            return False
+        values[row] = -np.int64(digits) if negative else np.int64(digits)
+    return True
 
 
 @compiled()
-def _label(place: Any) -> Any:
-    """(place after, first and second eight bytes) of a text of up to LABEL_BYTES; place 0: it is longer."""
-    one, two = _word(place), np.uint64(0)
-    count = _length(one)
-    if count < _EIGHT:
-        return place + count, one & ((_ONE << (count << _THREE)) - _ONE), two
-    two = _word(place + _EIGHT)
-    count = _length(two)
-    if count == _EIGHT:
-        return np.uint64(0), one, two
-    return place + _EIGHT + count, one, two & ((_ONE << (count << _THREE)) - _ONE)
+def _labels(
+    base: Any, place: Any, step: Any, rows: Any, trim: Any, labels: Any, quick: Any, known: Any, codes: Any
+) -> Any:
+    """How many labels are known after a strip's; -1: they are too many, or one is longer than LABEL_BYTES."""
+    for row in range(rows):
+        start, stop = base + _int_at(place) + _ONE, _stop(base, place, trim)
+        place += step
+        size = stop - start
+        if size > _SIXTEEN:
+            return -1
+        one, two = word_at(start), _NONE
+        if size < _EIGHT:
+            one &= (_ONE << (size << _THREE)) - _ONE
+        elif size > _EIGHT:
+            void = (_SIXTEEN - size) << _THREE
+            two = word_at(start + _EIGHT) << void >> void
+        mark = np.int64(((one ^ (two * _MORE)) * _SPREAD) >> _MARK)
+        code: Any = np.int64(quick[mark])
+        if code >= known or labels[code, 0] != one or labels[code, 1] != two:
+            code = 0
+            while code < known and (labels[code, 0] != one or labels[code, 1] != two):
+                code += 1
+            if code == LABELS:
+                return -1
+            labels[code, 0], labels[code, 1] = one, two
+            quick[mark] = code
+            known = max(known, code + 1)
+        codes[row] = code
+    return known
+
+
+@compiled()
+def _texts(base: Any, place: Any, step: Any, rows: Any, trim: Any, data: Any, ends: Any) -> Any:
+    """Append a strip's texts to ``data``, which may be written PAD bytes beyond its end; ends[0] is where to go on."""
+    end = ends[0]
+    for row in range(rows):
+        start, stop = base + _int_at(place) + _ONE, _stop(base, place, trim)
+        place += step
+        size = np.int64(stop - start)
+        for at in range(size):
+            data[end + at] = byte_at(start + np.uint64(at))
+        end += size
+        ends[row + 1] = end
 
 
 @compiled(
-    "i8(u8, u8, i1[::1], i4[::1], i8, f8[:, ::1], i8[:, ::1], u8, "
+    "i8(u8, u8, i4[::1], i1[::1], i4[::1], u8, f8[:, ::1], i8[:, ::1], "
     "u1[:, ::1], i8[:, ::1], u8[:, :, ::1], i8[::1], u1[:, ::1])"
 )
 def read_rows(
     place: Any,
     stop: Any,
+    ends: Any,
     kinds: Any,
     slots: Any,
-    row: Any,
+    fives: Any,
     reals: Any,
     wholes: Any,
-    fives: Any,
     texts: Any,
-    ends: Any,
+    text_ends: Any,
     labels: Any,
     counts: Any,
     codes: Any,
 ) -> Any:
-    """Read the rows of the bytes at place … stop − 1, which end with a line feed, into row ``row`` and on.
+    """Read the rows of the bytes at place … stop − 1 into the first rows of the arrays.
 
     Field k goes to column ``slots[k]`` of the arrays of its kind: ``reals``, ``wholes``, ``codes`` into ``labels``
-    (``counts`` of them), or ``texts`` (bytes) with ``ends``, which count from this piece's first row.
+    (``counts`` of them), or ``texts`` (bytes) with ``text_ends``. ``ends`` is room for one number more than bytes,
+    and eight. ``fives``: the address of FIVES.
 
     Returns:
-        -1, or the kind of the field that is not plain.
+        The number of rows; RAGGED, or RAGGED less the kind of a field that is not plain.
     """
-    first, last = row, len(kinds) - 1
-    while place < stop:
-        for field in range(last + 1):
-            kind, slot = kinds[field], slots[field]
-            start = place
+    fields = len(kinds)
+    rows, trims = _cut(place, stop, fields, ends)
+    words, sizes, bad = np.empty(STRIP, np.uint64), np.empty(STRIP, np.uint64), np.empty(STRIP, np.uint64)
+    quick = np.full((len(codes), 256), LABELS, np.uint8)
+    spans, step = np.uint64(ends.ctypes.data), np.uint64(4 * fields)
+    for first in range(0, rows, STRIP):
+        some = min(STRIP, rows - first)
+        for field in range(fields):
+            kind, slot, good = kinds[field], slots[field], True
+            trim = trims and field == fields - 1
+            at = spans + np.uint64(first) * step + np.uint64(4 * field)
             if kind == FLOAT:
-                place, real = _decimal(start, fives)
-                reals[slot, row] = real
-            elif kind == INT or kind == WHOLE:
-                place, whole = _integer(start, kind == WHOLE)
-                wholes[slot, row] = whole
+                good = _decimals(
+                    place, at, step, some, trim, fives, words, sizes, bad, reals[slot, first : first + some]
+                )
+            elif kind in (INT, WHOLE):
+                good = _integers(place, at, step, some, trim, kind == WHOLE, wholes[slot, first : first + some])
             elif kind == LABEL:
-                place, one, two = _label(start)
-                code = 0
-                while code < counts[slot] and (labels[slot, code, 0] != one or labels[slot, code, 1] != two):
-                    code += 1
-                if code == LABELS:
-                    return LABEL
-                if code == counts[slot]:
-                    labels[slot, code, 0], labels[slot, code, 1] = one, two
-                    counts[slot] = code + 1
-                codes[slot, row] = code
-            else:
-                place = _text_end(start)
-                if kind == TEXT:
-                    end = ends[slot, row - first]
-                    for at in range(np.int64(place - start)):
-                        texts[slot, end + at] = _byte(start + np.uint64(at))
-                    ends[slot, row - first + 1] = end + np.int64(place - start)
-            if place == 0:
-                return kind
-            c = _byte(place)
-            if c == 13 and field == last:
-                place += _ONE
-                c = _byte(place)
-            if c != (10 if field == last else 44):
-                return kind
-            place += _ONE
-        row += 1
-    return -1
+                counts[slot] = _labels(
+                    place,
+                    at,
+                    step,
+                    some,
+                    trim,
+                    labels[slot],
+                    quick[slot],
+                    counts[slot],
+                    codes[slot, first : first + some],
+                )
+                good = counts[slot] >= 0
+            elif kind == TEXT:
+                _texts(place, at, step, some, trim, texts[slot], text_ends[slot, first : first + some + 1])
+            if not good:
+                return RAGGED - kind
+    return rows

@@ -1,21 +1,21 @@
 """GeoTIFF to canonical band and valid cells: driver locked, no overviews, no side files, storage blocks bounded."""
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from pyproj import CRS
-from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
 from datasets.canonical import CanonicalWriter
 from datasets.expect import Expectation
 from datasets.findings import Findings, reject
 from datasets.formats import crs as systems
-from datasets.formats.bands import ENVIRONMENT, OPENED, copy_band
+from datasets.formats.bands import ENVIRONMENT, OPENED, Source, copy_band
 from datasets.formats.cells import Cells
+from datasets.formats.geotiff import Header, plain
+from datasets.formats.tiff import Tiles
 
 MAX_BLOCK = 16 << 20
 MAX_BANDS = 256
@@ -40,107 +40,118 @@ def read_raster(path: Path, _form: str, expect: Expectation, out: Path) -> None:
             "The challenge asks for resampling, which is not done here.",
             hint="Send the raster on the challenge's exact grid.",
         )
-    with path.open("rb") as source:
-        if source.read(4) not in MAGIC:
+    with path.open("rb") as file:
+        if file.read(4) not in MAGIC:
             raise reject("wrong-format", "The file is not a TIFF.", hint=_HINT)
     try:
-        with (
-            rasterio.Env(**ENVIRONMENT),
-            rasterio.open(path, **OPENED) as dataset,
-        ):
+        with ExitStack() as stack:
+            header, source = _opened(path, expect, stack)
             found = Findings()
-            _check_storage(dataset, expect, found)
+            _check_storage(header, expect, found)
             safe = not found
-            _check_place(dataset, expect, found)
-            if not safe or not _is_modest(dataset, expect):
+            _check_place(header, expect, found)
+            if not safe or not _is_modest(header, expect):
                 found.stop_if_any()
-            _copy(path, dataset, expect, out, found)
+            _copy(header, source, expect, out, found)
     except RasterioError as error:
         raise reject("unreadable", "The TIFF is damaged or not as its header says.", hint=_HINT) from error
 
 
-def _is_modest(dataset: Any, expect: Expectation) -> bool:
+def _opened(path: Path, expect: Expectation, stack: ExitStack) -> tuple[Header, Source]:
+    """What the file says and where its cells are to be had, with GDAL only if need be."""
+    stack.enter_context(rasterio.Env(**ENVIRONMENT))
+    file = stack.enter_context(path.open("rb", buffering=0)).fileno()
+    known = plain(file, expect)
+    if known is not None:
+        header, tiles = known
+        return header, Source(path, tiles, None)
+    dataset = stack.enter_context(rasterio.open(path, **OPENED))
+    return Header.of(dataset, expect.band), Source(path, Tiles.of(file, dataset), dataset)
+
+
+def _is_modest(header: Header, expect: Expectation) -> bool:
     """Whether all cells of a raster that is refused anyway may still be looked at."""
     expected = 0 if expect.shape is None else expect.shape[0] * expect.shape[1]
-    return bool(dataset.height * dataset.width <= max(expected, LOOK))
+    return header.shape[0] * header.shape[1] <= max(expected, LOOK)
 
 
-def _check_storage(dataset: Any, expect: Expectation, found: Findings) -> None:
+def _check_storage(header: Header, expect: Expectation, found: Findings) -> None:
     """Number type, storage blocks and packing, before a cell is read."""
-    if dataset.count > MAX_BANDS or dataset.height * dataset.width > MAX_CELLS:
+    rows, columns = header.shape
+    if header.count > MAX_BANDS or rows * columns > MAX_CELLS:
         raise reject(
             "too-large",
-            f"The raster has {dataset.count} bands of {dataset.height} × {dataset.width} cells.",
+            f"The raster has {header.count} bands of {rows} × {columns} cells.",
             hint="Send the challenge's grid.",
         )
-    if expect.band > dataset.count:
+    if not header.band:
         found.add(
             "missing-variable",
-            f"The raster has {dataset.count} bands; band {expect.band} is asked for.",
+            f"The raster has {header.count} bands; band {expect.band} is asked for.",
             {"band": expect.band},
         )
         return
-    band = expect.band - 1
-    if dataset.dtypes[band] not in TYPES:
-        found.add("wrong-type", f"Cells are of type {dataset.dtypes[band]}.", hint="Use float32 or an integer type.")
+    if header.dtype not in TYPES:
+        found.add("wrong-type", f"Cells are of type {header.dtype}.", hint="Use float32 or an integer type.")
         return
-    height, width = dataset.block_shapes[band]
-    together = dataset.count if dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL" else 1
-    if height * width * together * np.dtype(dataset.dtypes[band]).itemsize > MAX_BLOCK:
+    height, width = header.block
+    if height * width * header.together * np.dtype(header.dtype).itemsize > MAX_BLOCK:
         found.add(
             "suspicious-structure",
             f"One storage block holds {height} × {width} cells, more than 16 MiB.",
             hint="Write it tiled: gdal_translate -co TILED=YES.",
         )
-    compression = dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "NONE").upper()
-    if compression not in COMPRESSIONS:
-        found.add("unsupported", f"The compression {compression[:20]} is not taken.", hint="Use DEFLATE, LZW or ZSTD.")
-    if dataset.tags(ns="OVERVIEWS"):
+    if header.compression not in COMPRESSIONS:
+        what = f"The compression {header.compression[:20]} is not taken."
+        found.add("unsupported", what, hint="Use DEFLATE, LZW or ZSTD.")
+    if header.overviews:
         found.add(
             "suspicious-structure",
             "The TIFF refers to an overview in another file.",
             hint="Write it without overviews.",
         )
-    _check_meaning_of_values(dataset, band, found)
+    _check_meaning_of_values(header, found)
 
 
-def _check_meaning_of_values(dataset: Any, band: int, found: Findings) -> None:
-    if dataset.scales[band] != 1.0 or dataset.offsets[band] != 0.0:
+def _check_meaning_of_values(header: Header, found: Findings) -> None:
+    if header.scaled:
         found.add(
             "unsupported",
             "The band has a scale or an offset.",
             hint="Write the values themselves, with scale 1 and offset 0.",
         )
-    if set(dataset.mask_flag_enums[band]) not in ({MaskFlags.all_valid}, {MaskFlags.nodata}):
+    if header.masked:
         found.add("unsupported", "The band has a mask or an alpha band.", hint="Mark cells without value by nodata.")
 
 
-def _check_place(dataset: Any, expect: Expectation, found: Findings) -> None:
+def _check_place(header: Header, expect: Expectation, found: Findings) -> None:
     """Shape, CRS and position of the cells."""
-    if expect.shape is not None and dataset.shape != expect.shape:
-        height, width = expect.shape
+    if expect.shape is not None and header.shape != expect.shape:
+        (rows, columns), (height, width) = header.shape, expect.shape
         found.add(
             "wrong-shape",
-            f"The raster has {dataset.height} rows × {dataset.width} columns; the challenge has {height} × {width}.",
+            f"The raster has {rows} rows × {columns} columns; the challenge has {height} × {width}.",
             hint="Send the challenge's grid.",
         )
-    affine = dataset.transform
-    if not np.all(np.isfinite(affine)) or affine.a <= 0 or affine.e >= 0:
+    affine = header.transform
+    if not np.all(np.isfinite(affine)) or affine[0] <= 0 or affine[4] >= 0:
         what = "The first row of the raster is not its northern edge, or it has no position at all."
         found.add(
             "wrong-transform", what, hint="Write it north up: gdalwarp does; a raster without transform needs one."
         )
     elif expect.transform is not None and expect.shape is not None:
-        shift = _largest_shift(np.array(affine[:6]), np.array(expect.transform), expect.shape)
+        shift = _largest_shift(np.array(affine), np.array(expect.transform), expect.shape)
         if not shift <= TOLERANCE:
             what = f"The cells lie up to {shift:.6g} of a cell away from the challenge's cells."
             found.add("wrong-transform", what, hint="Send the challenge's exact grid; copy its transform.")
     if expect.crs_fixed:
-        _check_crs(dataset, expect, found)
+        _check_crs(header, expect, found)
 
 
-def _check_crs(dataset: Any, expect: Expectation, found: Findings) -> None:
-    crs = read_crs(dataset)
+def _check_crs(header: Header, expect: Expectation, found: Findings) -> None:
+    if _is_named(header, expect):
+        return
+    crs = header.crs()
     target = None if expect.crs is None else systems.from_wkt(expect.crs)
     if crs is None and target is not None:
         found.add(
@@ -154,6 +165,11 @@ def _check_crs(dataset: Any, expect: Expectation, found: Findings) -> None:
         )
 
 
+def _is_named(header: Header, expect: Expectation) -> bool:
+    """Whether the CRS is the challenge's by its code."""
+    return header.epsg is not None and expect.crs is not None and systems.named(expect.crs) == header.epsg
+
+
 def _largest_shift(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], shape: tuple[int, int]) -> float:
     """The largest distance between corners of two grids, in cells of ``other``."""
     corners = np.array([(col, row, 1.0) for col in (0, shape[1]) for row in (0, shape[0])]).T
@@ -162,31 +178,33 @@ def _largest_shift(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64],
     return float(np.abs(cell @ difference).max())
 
 
-def read_crs(dataset: Any) -> CRS | None:
-    """The CRS of an opened raster."""
-    return systems.from_wkt(dataset.crs.to_wkt()) if dataset.crs else None
-
-
-def _copy(path: Path, dataset: Any, expect: Expectation, out: Path, found: Findings) -> None:
+def _copy(header: Header, source: Source, expect: Expectation, out: Path, found: Findings) -> None:
     """Write the canonical raster, that of a raster in place even when it is refused for its values."""
     placed = not found
-    cells = Cells(expect, dataset.nodatavals[expect.band - 1], found)
+    cells = Cells(expect, header.nodata, found)
     writer = CanonicalWriter(out, "raster")
-    copy_band(path, dataset, cells, writer)
+    copy_band(header, source, cells, writer)
     if not cells.any_valid:
         found.add("empty-file", "No cell of the raster holds a value.", hint="Check nodata: it may be a real value.")
     if not placed or not cells.any_valid:
         found.stop_if_any()
-    crs, nodata = read_crs(dataset), cells.nodata
+    nodata = cells.nodata
     writer.finish(
         {
-            "crs": crs.to_wkt() if crs else None,
-            "transform": list(dataset.transform[:6]),
+            "crs": _crs_text(header, expect),
+            "transform": list(header.transform),
             "nodata": None if nodata is None or not np.isfinite(nodata) else float(nodata),
             "classes": _classes(cells, expect),
         }
     )
     found.stop_if_any()
+
+
+def _crs_text(header: Header, expect: Expectation) -> str | None:
+    if _is_named(header, expect):
+        return expect.crs
+    crs = header.crs()
+    return crs.to_wkt() if crs else None
 
 
 def _classes(cells: Cells, expect: Expectation) -> list[str] | None:

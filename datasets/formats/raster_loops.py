@@ -10,10 +10,12 @@ import numpy as np
 from datasets.canonical import Array
 from datasets.kernels import compiled
 
-STEP = 4096  # cells counted in 32 bits at a time
 LANES = np.uint64(0x00FF_00FF_00FF_00FF)
 SPREAD = np.uint64(0x0001_0001_0001_0001)
 EIGHT, LAST, LOW = np.uint64(8), np.uint64(48), np.uint64(0xFF)
+A, B, C = np.uint64(48), np.uint64(32), np.uint64(16)  # places of the first three planes' sums in a word
+HIGHEST, HIGH, LOWER = np.uint64(0xFF00_0000), np.uint64(0xFF_0000), np.uint64(0xFF00)
+TOGETHER = 128  # cells whose sums cannot run out of 16 bits: at most 128 · 255 + 255
 
 
 @compiled("void(u1[::1], i8, i8)")
@@ -42,12 +44,13 @@ def sum_bytes_by_eight(words: Array, width: int, rows: int) -> None:
 
 
 @compiled(
+    "void(u1[::1], i8, u1[:,::1], i8, i8, i8)",
     "void(u2[::1], i8, u2[:,::1], i8, i8, i8)",
     "void(u4[::1], i8, u4[:,::1], i8, i8, i8)",
     "void(u8[::1], i8, u8[:,::1], i8, i8, i8)",
 )
 def sum_words(raw: Array, width: int, out: Array, left: int, rows: int, cols: int) -> None:
-    """Running sums of 16-, 32- or 64-bit cells along each row."""
+    """Running sums of 8-, 16-, 32- or 64-bit cells along each row."""
     for r in range(rows):
         row, to = raw[r * width : r * width + cols], out[r, left : left + cols]
         total = row[0] - row[0]
@@ -57,15 +60,39 @@ def sum_words(raw: Array, width: int, out: Array, left: int, rows: int, cols: in
 
 
 @compiled("void(u1[::1], i8, u4[:,::1], i8, i8, i8)")
-def join_planes_4(raw: Array, width: int, out: Array, left: int, rows: int, cols: int) -> None:
-    """float32 from four planes of bytes a row, the most significant first."""
+def undo_floats(raw: Array, width: int, out: Array, left: int, rows: int, cols: int) -> None:
+    """float32 from the differences of four planes of bytes a row, the most significant plane first.
+
+    The sums of all planes run side by side, 16 bits each; where a plane begins is the sum of those before.
+    """
+    lanes = np.empty(TOGETHER, dtype=np.uint64)
     for r in range(rows):
-        start, to = 4 * r * width, out[r, left : left + cols]
-        a, b = raw[start : start + cols], raw[start + width : start + width + cols]
-        c, d = raw[start + 2 * width : start + 2 * width + cols], raw[start + 3 * width : start + 3 * width + cols]
-        for i in range(cols):
-            high = (np.uint32(a[i]) << np.uint32(24)) | (np.uint32(b[i]) << np.uint32(16))
-            to[i] = high | (np.uint32(c[i]) << np.uint32(8)) | np.uint32(d[i])
+        start = 4 * r * width
+        a, b = raw[start : start + width], raw[start + width : start + 2 * width]
+        c, d = raw[start + 2 * width : start + 3 * width], raw[start + 3 * width : start + 4 * width]
+        one, two, three = np.uint32(0), np.uint32(0), np.uint32(0)
+        for i in range(width):
+            one += np.uint32(a[i])
+            two += np.uint32(b[i])
+            three += np.uint32(c[i])
+        two += one
+        three += two
+        total = ((np.uint64(one) & LOW) << B) | ((np.uint64(two) & LOW) << C) | (np.uint64(three) & LOW)
+        for first in range(0, cols, TOGETHER):
+            count = min(TOGETHER, cols - first)
+            aa, bb, cc, dd = (a[first : first + count], b[first : first + count], c[first : first + count],
+                              d[first : first + count])  # fmt: skip
+            lane, to = lanes[:count], out[r, left + first : left + first + count]
+            for i in range(count):
+                lane[i] = (np.uint64(aa[i]) << A) | (np.uint64(bb[i]) << B) | (np.uint64(cc[i]) << C) | np.uint64(dd[i])
+            for i in range(count):
+                total += lane[i]
+                lane[i] = total
+            total &= LANES
+            for i in range(count):
+                sums = lane[i]
+                high = ((sums >> np.uint64(24)) & HIGHEST) | ((sums >> np.uint64(16)) & HIGH)
+                to[i] = np.uint32(high | ((sums >> np.uint64(8)) & LOWER) | (sums & LOW))
 
 
 @compiled("void(u1[::1], i8, u8[:,::1], i8, i8, i8)")
@@ -80,54 +107,80 @@ def join_planes_8(raw: Array, width: int, out: Array, left: int, rows: int, cols
                 to[i] = (to[i] << EIGHT) | np.uint64(bytes_[i])
 
 
-@compiled(
-    "UniTuple(i8, 2)(f4[::1], f4, f4, f4, b1, b1, b1[::1])",
-    "UniTuple(i8, 2)(f8[::1], f8, f8, f8, b1, b1, b1[::1])",
-    "UniTuple(i8, 2)(u1[::1], u1, u1, u1, b1, b1, b1[::1])",
-    "UniTuple(i8, 2)(i2[::1], i2, i2, i2, b1, b1, b1[::1])",
-    "UniTuple(i8, 2)(u2[::1], u2, u2, u2, b1, b1, b1[::1])",
-    "UniTuple(i8, 2)(i4[::1], i4, i4, i4, b1, b1, b1[::1])",
-)
+SOME, GAP, BAD = np.uint8(1), np.uint8(2), np.uint8(4)
+NODATA, NAN = np.uint8(1), np.uint8(2)
+SMALL = np.uint64(63)
+_NAMES = ("f4", "f8", "u1", "i2", "u2", "i4")
+
+
+@compiled(*(f"u1({t}[:,::1], i8, i8, {t}, {t}, {t}, u1, u1[:,::1])" for t in _NAMES))
 def check(
-    values: Array, nodata: float, low: float, high: float, has_nodata: bool, skip_nan: bool, valid: Array
-) -> tuple[int, int]:
-    """Mark in ``valid`` which cells hold a value; how many do, and how many of these are not in low … high (or NaN)."""
-    count, bad = 0, 0
-    for start in range(0, values.size, STEP):
-        stop = min(start + STEP, values.size)
-        here, mark = values[start:stop], valid[start:stop]
-        held, wrong = np.int32(0), np.int32(0)
-        for i in range(stop - start):
-            value = here[i]
-            good = ((value != nodata) | (not has_nodata)) & ((value == value) | (not skip_nan))  # noqa: PLR0124
-            held = np.int32(held + np.int32(good))
-            wrong = np.int32(wrong + np.int32(good & (not ((value >= low) & (value <= high)))))
-            mark[i] = good
-        count += int(held)
-        bad += int(wrong)
-    return count, bad
+    values: Array, left: int, cols: int, nodata: float, low: float, high: float, without: int, valid: Array
+) -> int:
+    """Of the cells in columns ``left`` …: SOME hold a value, some hold none (GAP), a value is outside low … high (BAD).
+
+    ``without``: cells hold none that are ``nodata`` (NODATA), that are NaN (NAN), or both. Which ones hold a value is
+    marked in ``valid``, unless all have to because ``without`` is 0.
+    """
+    has_nodata, skip_nan = without & NODATA != 0, without & NAN != 0
+    some, gap, bad = np.uint8(0), np.uint8(0), np.uint8(0)
+    for r in range(values.shape[0]):
+        here, mark = values[r, left : left + cols], valid[r, left : left + cols]
+        if without != 0:
+            for i in range(cols):
+                value = here[i]
+                good = ((value != nodata) | (not has_nodata)) & ((value == value) | (not skip_nan))  # noqa: PLR0124
+                wrong = good & (not ((value >= low) & (value <= high)))
+                mark[i] = good
+                some |= np.uint8(good)
+                gap |= np.uint8(not good)
+                bad |= np.uint8(wrong)
+        else:
+            some = np.uint8(1)
+            for i in range(cols):
+                bad |= np.uint8(not ((here[i] >= low) & (here[i] <= high)))
+    return int(SOME * some | GAP * gap | BAD * bad)
 
 
-@compiled(
-    "i8(f4[::1], b1[::1], b1[::1])",
-    "i8(f8[::1], b1[::1], b1[::1])",
-    "i8(u1[::1], b1[::1], b1[::1])",
-    "i8(i2[::1], b1[::1], b1[::1])",
-    "i8(u2[::1], b1[::1], b1[::1])",
-    "i8(i4[::1], b1[::1], b1[::1])",
-)
-def mark_classes(values: Array, valid: Array, seen: Array) -> int:
-    """Mark in ``seen`` every valid whole number from 0 on; how many valid cells hold anything else."""
+@compiled(*(f"i8({t}[:,::1], u1[:,::1], i8, i8, b1, b1[::1])" for t in _NAMES))
+def mark_classes(values: Array, valid: Array, left: int, cols: int, every: bool, seen: Array) -> int:
+    """Mark in ``seen`` every valid whole number from 0 on; how many valid cells hold anything else.
+
+    ``every``: all cells are valid, whatever ``valid`` says.
+    """
     strange = 0
-    for i in range(values.size):
-        value = values[i]
-        if valid[i]:
-            if value >= 0 and value < seen.size:
-                place = np.int64(value)
-                if place == value:
-                    seen[place] = True
+    for r in range(values.shape[0]):
+        for i in range(left, left + cols):
+            value = values[r, i]
+            if every or valid[r, i]:
+                if value >= 0 and value < seen.size:
+                    place = np.int64(value)
+                    if place == value:
+                        seen[place] = True
+                    else:
+                        strange += 1
                 else:
                     strange += 1
-            else:
-                strange += 1
     return strange
+
+
+@compiled("Tuple((u8, u8))(u1[:,::1], u1[:,::1], i8, i8, b1)")
+def few_classes(values: Array, valid: Array, left: int, cols: int, every: bool) -> tuple[int, int]:
+    """A bit for every class below 64 that a valid cell holds, and the bits of all classes together.
+
+    What is valid is marked with 1, anything else with 0; ``every`` as in ``mark_classes``.
+    """
+    found, bits = np.uint64(0), np.uint8(0)
+    for r in range(values.shape[0]):
+        here, mark = values[r, left : left + cols], valid[r, left : left + cols]
+        if every:
+            for i in range(cols):
+                bits |= here[i]
+            for i in range(cols):
+                found |= np.uint64(1) << (np.uint64(here[i]) & SMALL)
+        else:
+            for i in range(cols):
+                bits |= np.uint8(here[i] * mark[i])
+            for i in range(cols):
+                found |= np.uint64(mark[i]) << (np.uint64(here[i]) & SMALL)
+    return int(found), int(bits)

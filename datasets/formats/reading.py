@@ -68,6 +68,7 @@ def _warm_up_tables() -> None:
 
 
 def _warm_up_places(points: Array) -> None:
+    crs.keep_common()
     one, other = crs.from_epsg(4326), crs.from_epsg(32633)
     crs.transform(points, one, other, np.zeros(1, dtype=np.int64), Findings())
     crs.from_wkt(other.to_wkt())

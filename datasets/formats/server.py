@@ -3,6 +3,9 @@
 It has no secrets: its environment is made new by whoever starts it, and it lives in a network without interfaces.
 Each request comes on a socket of its own, passed over the control socket; the answer goes back on it. The server ends
 when the control socket closes, and its children end with it.
+
+While nobody asks, one child is kept ready: forked, cut loose, its walls prepared, waiting at a pipe for the one request
+it will ever see. It raises its walls around that request's file before it opens it, as every child does.
 """
 
 import contextlib
@@ -30,6 +33,16 @@ MAX_ANSWER = 1 << 20
 _LENGTH = struct.Struct("!Q")
 
 
+@dataclass(frozen=True)
+class _Child:
+    """A forked child that has not been asked yet: where it is asked, and where its answer comes."""
+
+    pid: int
+    process: int
+    ask: int
+    pipe: int
+
+
 @dataclass
 class _Job:
     connection: socket.socket
@@ -53,10 +66,16 @@ class Server:
         self._selector.register(control, selectors.EVENT_READ, self._accept)
         self._jobs: dict[int, _Job] = {}
         self._waiting: set[int] = set()
+        self._spare: _Child | None = None
+        self._idle = True  # nothing was forked since the last answer
 
     def run(self) -> None:
         while True:
-            for key, _ in self._selector.select(self._patience()):
+            quiet = self._idle and not self._jobs and not self._waiting
+            events = self._selector.select(0 if quiet else self._patience())
+            if quiet and not events:
+                self._keep_ready()
+            for key, _ in events:
                 if key.data == self._accept:
                     if not self._accept():
                         self._kill_all()
@@ -64,6 +83,49 @@ class Server:
                 elif key.fd in self._selector.get_map():  # an earlier event of this round may have ended the job
                     key.data[0](key.data[1])
             self._kill_the_late()
+
+    def _keep_ready(self) -> None:
+        """Fork the child that the next request will find; tried once between two answers."""
+        self._idle = False
+        if self._spare is None:
+            with contextlib.suppress(OSError):  # the next request forks for itself, or tells why it cannot
+                self._spare = self._fork()
+                self._selector.register(self._spare.process, selectors.EVENT_READ, (self._lost, self._spare))
+
+    def _lost(self, spare: _Child) -> None:
+        """The child that was kept ready has ended by itself."""
+        self._spare = None
+        self._selector.unregister(spare.process)
+        os.close(spare.ask)
+        _bury(spare)
+
+    def _child_for(self, request: bytes) -> _Child:
+        """A child that has been asked: the one kept ready, or a new one."""
+        spare, self._spare, self._idle = self._spare, None, False
+        if spare is not None:
+            self._selector.unregister(spare.process)
+            if _ask(spare, request):
+                return spare
+            _bury(spare)
+        made = self._fork()
+        _ask(made, request)  # one that has ended already is found out by its end
+        return made
+
+    def _fork(self) -> _Child:
+        asked, ask = os.pipe()
+        pipe, answer = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:
+            for fd in (asked, ask, pipe, answer):
+                os.close(fd)
+            raise
+        if pid == 0:
+            self._forget(ask, pipe)
+            _child(asked, answer, self._reader)
+        os.close(asked)
+        os.close(answer)
+        return _Child(pid, os.pidfd_open(pid), ask, pipe)
 
     def _patience(self) -> float | None:
         running = [job.deadline for job in self._jobs.values() if not job.late]
@@ -91,40 +153,37 @@ class Server:
             self._waiting.discard(job.connection.fileno())
             job.connection.close()
         elif len(job.request) >= 8 and len(job.request) >= 8 + _LENGTH.unpack(job.request[:8])[0]:
+            fd = job.connection.fileno()
             self._selector.unregister(job.connection)
-            self._waiting.discard(job.connection.fileno())
-            self._start(job, json.loads(job.request[8:]))
+            self._start(job)
+            self._waiting.discard(fd)
 
-    def _start(self, job: _Job, request: dict[str, Any]) -> None:
-        job.request, job.wall = b"", request
+    def _start(self, job: _Job) -> None:
+        request, job.request = job.request[8:], b""
+        job.wall = json.loads(request)
         try:
-            reading, writing = os.pipe()
-            job.pid = os.fork()
+            child = self._child_for(request)
         except OSError as error:
             self._reply(job, {"status": "fault", "note": f"no child could be forked: {error}"})
             return
-        if job.pid == 0:
-            self._forget(job, reading)
-            _child(request, writing, self._reader)
-        os.close(writing)
-        job.pipe, job.process = reading, os.pidfd_open(job.pid)
-        job.deadline = time.monotonic() + request["wall"]
+        job.pid, job.process, job.pipe = child.pid, child.process, child.pipe
+        job.deadline = time.monotonic() + job.wall["wall"]
         self._jobs[job.pid] = job
-        self._selector.register(reading, selectors.EVENT_READ, (self._collect, job))
+        self._selector.register(job.pipe, selectors.EVENT_READ, (self._collect, job))
         self._selector.register(job.process, selectors.EVENT_READ, (self._ended, job))
         self._selector.register(job.connection, selectors.EVENT_READ, (self._abandoned, job))
 
     def _abandoned(self, job: _Job) -> None:
         """Whoever asked has closed the connection: the child ends now, and nobody is answered."""
         self._selector.unregister(job.connection)
-        self._kill(job)
+        self._kill(job.pid)
 
-    def _forget(self, job: _Job, reading: int) -> None:
+    def _forget(self, *own: int) -> None:
         """In the child: close what the server talks through; what libraries hold open (their own tables) stays."""
         self._selector.close()
-        others = [other.connection.fileno() for other in self._jobs.values()]
-        mine = [self._control.fileno(), job.connection.fileno(), reading, *self._waiting, *others]
-        for fd in {*mine, *(fd for other in self._jobs.values() for fd in (other.pipe, other.process))} - {-1}:
+        jobs = [fd for job in self._jobs.values() for fd in (job.connection.fileno(), job.pipe, job.process)]
+        spare = [] if self._spare is None else [self._spare.process, self._spare.ask, self._spare.pipe]
+        for fd in {self._control.fileno(), *own, *self._waiting, *jobs, *spare} - {-1}:
             with contextlib.suppress(OSError):  # a connection without a job closed itself with the selector
                 os.close(fd)
 
@@ -136,7 +195,7 @@ class Server:
             os.close(job.pipe)
             job.pipe = -1
         if len(job.answer) > MAX_ANSWER:
-            self._kill(job)
+            self._kill(job.pid)
 
     def _ended(self, job: _Job) -> None:
         while job.pipe >= 0 and len(job.answer) <= MAX_ANSWER:
@@ -145,33 +204,30 @@ class Server:
         with contextlib.suppress(KeyError):  # whoever asked may have gone already
             self._selector.unregister(job.connection)
         os.close(job.process)
-        self._kill(job)
+        self._kill(job.pid)
         _, status, usage = os.wait4(job.pid, 0)
         del self._jobs[job.pid]
-        self._reply(
-            job,
-            {
-                **_verdict(job, status, usage),
-                "peak_rss": usage.ru_maxrss * 1024,
-                "seconds": time.monotonic() - job.started,
-            },
-        )
+        self._idle = True
+        used = {"peak_rss": usage.ru_maxrss * 1024, "seconds": time.monotonic() - job.started}
+        self._reply(job, _verdict(job, status, usage) | used)
 
     def _kill_the_late(self) -> None:
         now = time.monotonic()
         for job in self._jobs.values():
             if job.deadline <= now and not job.late:
                 job.late = True
-                self._kill(job)
+                self._kill(job.pid)
 
-    def _kill(self, job: _Job) -> None:
+    def _kill(self, pid: int) -> None:
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                kill(job.pid, signal.SIGKILL)
+                kill(pid, signal.SIGKILL)
 
     def _kill_all(self) -> None:
         for job in self._jobs.values():
-            self._kill(job)
+            self._kill(job.pid)
+        if self._spare is not None:
+            self._kill(self._spare.pid)
 
     def _reply(self, job: _Job, answer: dict[str, Any]) -> None:
         body = json.dumps(answer).encode()
@@ -219,17 +275,52 @@ def _rejected(code: str, message: str, hint: str) -> dict[str, Any]:
     }
 
 
-def _child(request: dict[str, Any], pipe: int, reader: Reader) -> NoReturn:
+def _ask(child: _Child, request: bytes) -> bool:
+    """Hand a child its only request; False when it has ended."""
+    view = memoryview(_LENGTH.pack(len(request)) + request)
+    try:
+        while view:
+            view = view[os.write(child.ask, view) :]
+    except BrokenPipeError:
+        return False
+    finally:
+        os.close(child.ask)
+    return True
+
+
+def _bury(child: _Child) -> None:
+    for fd in (child.process, child.pipe):
+        os.close(fd)
+    os.waitpid(child.pid, 0)
+
+
+def _asked(pipe: int) -> dict[str, Any]:
+    """The one request of this child; it ends when there will be none."""
+    data = b""
+    while part := os.read(pipe, 1 << 16):
+        data += part
+    os.close(pipe)
+    if len(data) < 8 or len(data) != 8 + _LENGTH.unpack(data[:8])[0]:
+        os._exit(0)  # the server is gone
+    found: dict[str, Any] = json.loads(data[8:])
+    return found
+
+
+def _child(asked: int, pipe: int, reader: Reader) -> NoReturn:
     """Everything the forked child does; it never returns to the server's loop."""
+    ready: walls.Ready | BaseException
     try:
         _cut_loose()
-        walls.close_in(
-            walls.Room(
-                Path(request["path"]), Path(request["out"]), request["memory"], request["cpu"], request["output"]
-            )
-        )
+        ready = walls.get_ready()
+    except BaseException as error:  # noqa: BLE001  the edge of the process: told to whoever asks
+        ready = error
+    try:
+        request = _asked(asked)
+        if isinstance(ready, BaseException):
+            _no_wall(pipe, ready)
+        walls.close_in(_room(request), ready)
     except BaseException as error:  # noqa: BLE001  the edge of the process: answer and leave
-        _answer(pipe, {"status": "fault", "note": f"a wall could not be raised: {type(error).__name__}: {error}"})
+        _no_wall(pipe, error)
     threads.allow(request["threads"])
     try:
         _answer(pipe, _read(request, reader))
@@ -265,6 +356,15 @@ def _read(request: dict[str, Any], reader: Reader) -> dict[str, Any]:
             )
         raise
     return {"status": "ok"}
+
+
+def _no_wall(pipe: int, error: BaseException) -> NoReturn:
+    _answer(pipe, {"status": "fault", "note": f"a wall could not be raised: {type(error).__name__}: {error}"})
+
+
+def _room(request: dict[str, Any]) -> walls.Room:
+    place = Path(request["path"]), Path(request["out"])
+    return walls.Room(*place, request["memory"], request["cpu"], request["output"])
 
 
 def _cut_loose() -> None:

@@ -11,7 +11,6 @@ from datasets.canonical import Array, CanonicalWriter
 from datasets.expect import Column, Expectation
 from datasets.findings import SHOWN, Findings, reject
 from datasets.formats import delimited, parquet
-from datasets.formats.column_loops import add_to, all_inside
 from datasets.formats.columns import (
     check_finite,
     check_ids,
@@ -24,24 +23,12 @@ from datasets.formats.columns import (
 )
 from datasets.formats.plain import Cell
 from datasets.formats.sheet import Bools, Sheet, Spot, join_masks
+from datasets.formats.sink import WINDOW, Bounds, is_id
+from datasets.formats.straight import CELLS, write_straight
 from datasets.threads import each
 
-_CELLS: Mapping[str, Cell] = {
-    "auto": "auto",
-    "text": "text",
-    "class": "class",
-    "int": "int",
-    "float": "float",
-    "probability": "float",
-    "weight": "float",
-}
-
-
 _AS_TEXT = frozenset({"auto", "text", "class"})  # kinds that one column can be at a time
-_BOUNDS: Mapping[str, tuple[float | None, float | None]] = {"weight": (0.0, None), "probability": (0.0, 1.0)}
-_WINDOW = 1 << 16
 _STRETCH = 1 << 17  # rows written at a time; a call of 1 MiB costs the least a byte
-_LARGEST = float(np.finfo(np.float64).max)
 
 
 def read_table(path: Path, form: str, expect: Expectation, out: Path) -> None:
@@ -52,6 +39,8 @@ def read_table(path: Path, form: str, expect: Expectation, out: Path) -> None:
     Raises:
         Rejected: with every finding.
     """
+    if write_straight(path, form, expect, out, row_limit(expect)):
+        return
     found = Findings()
     sheet = Sheet({})
     with found.gather():
@@ -61,10 +50,10 @@ def read_table(path: Path, form: str, expect: Expectation, out: Path) -> None:
     if not len(sheet):
         found.stop_if_any()
     columns = [column for column in expect.columns if column.name in sheet.columns]
-    arrays, classes = _arrays(sheet, [column for column in columns if not _is_id(column)], expect, found)
+    arrays, classes = _arrays(sheet, [column for column in columns if not is_id(column)], expect, found)
     ids, spots = _ids(sheet, columns, found)
     _check_values(arrays, sheet, columns, expect, found)
-    names = [column.name for column in expect.columns if _is_id(column)]
+    names = [column.name for column in expect.columns if is_id(column)]
     if len(ids) == len(names):
         lost = check_ids(list(ids.values()), spots, found)
         if found:
@@ -78,11 +67,7 @@ def _read(path: Path, form: str, expect: Expectation, found: Findings) -> Sheet:
     wanted = _wanted(expect)
     if form == "csv":
         return delimited.read_columns(path, wanted, found)
-    return parquet.read_columns(path, wanted, found, rows=_row_limit(expect))
-
-
-def _is_id(column: Column) -> bool:
-    return column.key.startswith("id.")
+    return parquet.read_columns(path, wanted, found, rows=row_limit(expect))
 
 
 def _arrays(
@@ -112,7 +97,7 @@ def _ids(sheet: Sheet, columns: list[Column], found: Findings) -> tuple[dict[str
     """The id columns that could be read, by key, and what is bad in each."""
     ids: dict[str, pa.ChunkedArray] = {}
     spots: list[Spot] = []
-    for column in filter(_is_id, columns):
+    for column in filter(is_id, columns):
         values, spot = sheet.columns[column.name], sheet.spot(column.name)
         values = infer(values) if column.type == "auto" and is_text(values) else values
         if pa.types.is_floating(values.type):
@@ -125,7 +110,7 @@ def _ids(sheet: Sheet, columns: list[Column], found: Findings) -> tuple[dict[str
 def _wanted(expect: Expectation) -> dict[str, Cell]:
     wanted: dict[str, Cell] = {}
     for column in expect.columns:
-        cell = _CELLS[column.type]
+        cell = CELLS[column.type]
         if cell != wanted.get(column.name, cell) and {cell, wanted[column.name]} <= _AS_TEXT:
             cell = wanted[column.name] = "text"
         if wanted.get(column.name, cell) != cell:
@@ -138,12 +123,12 @@ def _wanted(expect: Expectation) -> dict[str, Cell]:
     return wanted
 
 
-def _row_limit(expect: Expectation) -> int | None:
+def row_limit(expect: Expectation) -> int | None:
     return None if expect.rows is None else 2 * expect.rows + 1000
 
 
 def _check_rows(count: int, expect: Expectation) -> None:
-    limit = _row_limit(expect)
+    limit = row_limit(expect)
     if count == 0:
         raise reject("empty-file", "The file has a header but no rows.", hint="Write one line per row of the template.")
     if limit is not None and count > limit:
@@ -157,7 +142,7 @@ def _check_rows(count: int, expect: Expectation) -> None:
 def _check_values(
     arrays: Mapping[str, Array], sheet: Sheet, columns: list[Column], expect: Expectation, found: Findings
 ) -> None:
-    columns = [column for column in columns if column.type in {"float", "probability", "weight"} and not _is_id(column)]
+    columns = [column for column in columns if column.type in {"float", "probability", "weight"} and not is_id(column)]
     if not sheet.bad and _plainly_right(arrays, columns, expect):
         return
     bad: Bools | None = None
@@ -179,28 +164,16 @@ def _check_values(
 
 def _plainly_right(arrays: Mapping[str, Array], columns: list[Column], expect: Expectation) -> bool:
     """Whether all numbers are finite and in range and all probabilities add up, found in one pass."""
-    bounds = {column.key: _BOUNDS.get(column.type, (expect.low, expect.high)) for column in columns}
-    sums = [column.key for column in expect.columns if column.type == "probability"]
+    bounds = Bounds.of(columns, expect)
     count = len(arrays[columns[0].key]) if columns else 0
-
-    def right(start: int) -> bool:
-        cut = {key: arrays[key][start : start + _WINDOW] for key in bounds}
-        for key, (low, high) in bounds.items():
-            ends = -_LARGEST if low is None else low, _LARGEST if high is None else high
-            if not all_inside(cut[key], *ends):
-                return False
-        return len(sums) < 2 or (set(sums) <= cut.keys() and _add_up([cut[key] for key in sums]))
-
-    starts = range(0, count, _WINDOW)
-    return all(each(right, starts, threads=1 if len(starts) < 2 else None))
-
-
-def _add_up(columns: list[Array]) -> bool:
-    total = columns[0].copy()
-    for values in columns[1:]:
-        add_to(total, values)
-    total -= 1.0
-    return bool(all_inside(total, -1e-6, 1e-6))
+    starts = range(0, count, WINDOW)
+    return all(
+        each(
+            lambda start: bounds.hold(arrays, start, min(start + WINDOW, count)),
+            starts,
+            threads=1 if len(starts) < 2 else None,
+        )
+    )
 
 
 def _check_sums(columns: list[Array], bad: Bools | None, found: Findings) -> None:

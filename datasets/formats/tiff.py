@@ -10,30 +10,50 @@ import struct
 import sys
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Self
 
+import deflate
 import numpy as np
-import pyarrow as pa
+from numcodecs import zstd
 
 from datasets.canonical import Array
 from datasets.formats import raster_loops as loops
+from datasets.formats.codecs import zstd_size
 
 MAX_TAGS = 256
 MAX_TILES = 1 << 20
+MAX_TEXT = 1 << 14  # bytes of a tag other than places of tiles
 NONE, ADOBE_DEFLATE, DEFLATE, ZSTD = 1, 8, 32946, 50000
 NAMES = {"NONE": (NONE,), "DEFLATE": (ADOBE_DEFLATE, DEFLATE), "ZSTD": (ZSTD,)}
 # Tags that change what cells mean, and the values that leave them as they are.
 PLAIN = {254: (0,), 262: (1,), 266: (1,), 274: (1,), 277: (1,), 284: (1,), 317: (1, 2, 3)}
 STRANGE = frozenset((320, 338, 347, 530))  # a palette, extra samples, JPEG
+STRIPS, TILES = frozenset((273, 279)), frozenset((323, 324, 325))  # libtiff mixes those of both up
 KINDS = {"u": 1, "i": 2, "f": 3}
 _TYPES = {3: "<u2", 4: "<u4", 16: "<u8"}
-_ZSTD = pa.Codec("zstd")
+_ZSTD_HEAD = 18  # bytes of the longest header of a frame
 
 
 class NotPlain(Exception):
     """This part of the file is left to GDAL."""
+
+
+@dataclass
+class Scratch:
+    """One thread's room for a tile, packed and unpacked; it grows to the largest and is used again."""
+
+    packed: Array = field(default_factory=lambda: np.empty(0, dtype=np.uint8))
+    unpacked: Array = field(default_factory=lambda: np.empty(0, dtype=np.uint8))
+
+    def take(self, count: int, wanted: int) -> tuple[Array, Array]:
+        """Bytes for ``count`` packed and ``wanted`` unpacked ones; what they hold is left over from before."""
+        if len(self.packed) < count:
+            self.packed = np.empty(count, dtype=np.uint8)
+        if len(self.unpacked) < wanted:
+            self.unpacked = np.empty(wanted, dtype=np.uint8)
+        return self.packed[:count], self.unpacked[:wanted]
 
 
 @dataclass(frozen=True)
@@ -55,13 +75,17 @@ class Tiles:
     def of(cls, file: int, dataset: Any) -> Self | None:
         """The tiles of an open file, when it is plain and its tags say what GDAL's ``dataset`` of it says."""
         try:
-            tags = _directory(file)
-            return cls._agreed(file, tags, dataset)
-        except (NotPlain, struct.error, OSError):
+            return cls.agreed(directory(file), dataset)
+        except (NotPlain, struct.error, OSError, TypeError):  # the last: numpy has no such type
             return None
 
     @classmethod
-    def _agreed(cls, file: int, tags: "_Tags", dataset: Any) -> Self:
+    def agreed(cls, tags: "Tags", dataset: Any) -> Self:
+        """The tiles that ``tags`` tell of.
+
+        Raises:
+            NotPlain: they are not plain, or not what ``dataset`` says.
+        """
         dtype = np.dtype(dataset.dtypes[0])
         height, width = shape = dataset.shape
         tiled = 322 in tags.entries
@@ -76,7 +100,7 @@ class Tiles:
             and tags.one(258) == 8 * dtype.itemsize
             and tags.one(339, default=1) == KINDS.get(dtype.kind)
             and packing in NAMES.get(name, ())
-            and not STRANGE & tags.entries.keys()
+            and not (STRANGE | (STRIPS if tiled else TILES)) & tags.entries.keys()
             and all(tags.one(tag, default=values[0]) in values for tag, values in PLAIN.items())
         )
         predictor = tags.one(317, default=1) if packing != NONE else 1
@@ -85,9 +109,9 @@ class Tiles:
         if not agreed or total > MAX_TILES or (predictor == 3 and dtype.kind != "f"):
             raise NotPlain
         offsets, counts = tags.all(324 if tiled else 273, total), tags.all(325 if tiled else 279, total)
-        return cls(file, shape, tile, across, tiled, dtype, packing, predictor, offsets, counts)
+        return cls(tags.file, shape, tile, across, tiled, dtype, packing, predictor, offsets, counts)
 
-    def decode(self, row: int, col: int, out: Array, left: int) -> None:
+    def decode(self, row: int, col: int, out: Array, left: int, scratch: Scratch | None = None) -> None:
         """Decode the tile of tile row ``row`` and column ``col`` into rows 0 … and columns ``left`` … of ``out``.
 
         ``out`` is written as far as it reaches.
@@ -98,38 +122,52 @@ class Tiles:
         height, width = self.tile
         if not self.tiled:
             height = min(height, self.shape[0] - row * height)  # the last strip ends with the image
-        data = self._unpacked(row * self.across + col, height * width * self.dtype.itemsize)
+        wanted = height * width * self.dtype.itemsize
+        data = self._unpacked(row * self.across + col, wanted, Scratch() if scratch is None else scratch)
         _undo(self.predictor, self.dtype, data, width, out, left, (min(height, len(out)), width))
 
-    def _unpacked(self, number: int, wanted: int) -> Array:
-        """The ``wanted`` bytes of a tile, ours to change."""
+    def _unpacked(self, number: int, wanted: int, scratch: Scratch) -> Array:
+        """The ``wanted`` bytes of a tile, ours to change until the next."""
         offset, count = int(self.offsets[number]), int(self.counts[number])
         if offset <= 0 or not 0 < count <= wanted + wanted // 8 + 4096 or (self.packing == NONE and count != wanted):
             raise NotPlain
-        packed = os.pread(self.file, count, offset)
-        if len(packed) != count:
+        packed, unpacked = scratch.take(count, wanted)
+        if os.preadv(self.file, [packed.data], offset) != count:
             raise NotPlain
+        if self.packing == NONE:
+            return packed
         if self.packing == ZSTD:
-            return _unzstd(packed, wanted)
-        return np.frombuffer(bytearray(_inflated(packed, wanted) if self.packing != NONE else packed), dtype=np.uint8)
+            return _unzstd(packed, unpacked)
+        return _inflated(packed, wanted)
 
 
-def _unzstd(packed: bytes, wanted: int) -> Array:
+def _unzstd(packed: Array, out: Array) -> Array:
+    if zstd_size(packed[:_ZSTD_HEAD].tobytes()) not in {0, out.size}:  # 0: the frame does not say
+        raise NotPlain
     try:
-        return np.frombuffer(_ZSTD.decompress(packed, wanted), dtype=np.uint8)  # into a buffer of that size, no more
-    except (OSError, ValueError) as error:
+        zstd.decompress(packed, out)  # fills it, or raises
+    except (RuntimeError, ValueError) as error:
         raise NotPlain from error
+    return out
 
 
-def _inflated(packed: bytes, wanted: int) -> bytes:
-    stream = zlib.decompressobj()
+def _inflated(packed: Array, wanted: int) -> Array:
     try:
-        content = stream.decompress(packed, wanted)
+        content = deflate.zlib_decompress(packed, wanted)
+    except deflate.DeflateError:
+        content = _beginning(packed, wanted)
+    if len(content) != wanted:
+        raise NotPlain
+    return np.frombuffer(content, dtype=np.uint8)
+
+
+def _beginning(packed: Array, wanted: int) -> bytearray:
+    """The ``wanted`` bytes a stream of more begins with: libtiff takes it too, but may leave the end as memory was."""
+    try:
+        content = zlib.decompressobj().decompress(packed.data, wanted + 1)
     except zlib.error as error:
         raise NotPlain from error
-    if len(content) != wanted or stream.unconsumed_tail:
-        raise NotPlain
-    return content
+    return bytearray(content[:wanted] if len(content) > wanted else b"")
 
 
 def _undo(
@@ -138,15 +176,15 @@ def _undo(
     """Undo the predictor of one tile's bytes and put its cells into ``out``."""
     rows, cols = size[0], min(width, out.shape[1] - left)
     item = dtype.itemsize
-    if predictor == 3 or (predictor == 2 and item == 1):
+    if predictor == 3 and item == 4:
+        loops.undo_floats(data, width, out.view(np.uint32), left, rows, cols)
+    elif predictor == 3:
         if width * item % 8:
             loops.sum_bytes(data, width * item, rows)
         else:
             loops.sum_bytes_by_eight(data[: len(data) // 8 * 8].view(np.uint64), width * item // 8, rows)
-    if predictor == 3:
-        join = loops.join_planes_4 if item == 4 else loops.join_planes_8
-        join(data, width, out.view(f"u{item}"), left, rows, cols)
-    elif predictor == 2 and item > 1:
+        loops.join_planes_8(data, width, out.view(np.uint64), left, rows, cols)
+    elif predictor == 2:
         loops.sum_words(data.view(f"u{item}"), width, out.view(f"u{item}"), left, rows, cols)
     else:
         cells = data.view(dtype)[: rows * width].reshape(rows, width)
@@ -154,11 +192,15 @@ def _undo(
 
 
 @dataclass(frozen=True)
-class _Tags:
-    """The entries of the first directory: {tag: (type, count, the bytes of the value or of its offset)}."""
+class Tags:
+    """The entries of the first directory: {tag: (type, count, the bytes of the value or of its offset)}.
+
+    ``more``: another directory follows it.
+    """
 
     file: int
     entries: Mapping[int, tuple[int, int, bytes]]
+    more: bool
 
     def one(self, tag: int, *, default: int | None = None) -> int:
         """The single whole number of a tag."""
@@ -175,19 +217,47 @@ class _Tags:
         kind, count, value = self.entries[tag]
         if kind not in _TYPES or count != total:
             raise NotPlain
-        size = count * np.dtype(_TYPES[kind]).itemsize
+        value = self._value(value, count * np.dtype(_TYPES[kind]).itemsize)
+        numbers = np.frombuffer(value, dtype=_TYPES[kind])
+        if kind == 16 and (numbers >> np.uint64(62)).any():
+            raise NotPlain
+        return numbers.astype(np.int64)
+
+    def doubles(self, tag: int) -> tuple[float, ...]:
+        """The few floating-point numbers of a tag."""
+        kind, count, value = self.entries[tag]
+        if kind != 12 or count > MAX_TEXT // 8:
+            raise NotPlain
+        return struct.unpack(f"<{count}d", self._value(value, 8 * count))
+
+    def shorts(self, tag: int) -> tuple[int, ...]:
+        """The few 16-bit numbers of a tag."""
+        kind, count, value = self.entries[tag]
+        if kind != 3 or count > MAX_TEXT // 2:
+            raise NotPlain
+        return struct.unpack(f"<{count}H", self._value(value, 2 * count))
+
+    def text(self, tag: int) -> str:
+        """The ASCII text of a tag, without what follows its first NUL."""
+        kind, count, value = self.entries[tag]
+        if kind != 2 or count > MAX_TEXT:
+            raise NotPlain
+        try:
+            return self._value(value, count).split(b"\0")[0].decode("ascii")
+        except UnicodeDecodeError as error:
+            raise NotPlain from error
+
+    def _value(self, value: bytes, size: int) -> bytes:
+        """The ``size`` bytes of a tag's value, which stands in the entry or where that points to."""
         if size > len(value):
             offset = int.from_bytes(value, "little")
             value = os.pread(self.file, size, offset) if offset < 1 << 62 else b""
         if len(value) < size:
             raise NotPlain
-        numbers = np.frombuffer(value[:size], dtype=_TYPES[kind])
-        if kind == 16 and (numbers >> np.uint64(62)).any():
-            raise NotPlain
-        return numbers.astype(np.int64)
+        return value[:size]
 
 
-def _directory(file: int) -> _Tags:
+def directory(file: int) -> Tags:
     """The first directory of a little-endian TIFF or BigTIFF."""
     head = os.pread(file, 16, 0)
     if head[:4] == b"II*\x00":
@@ -201,7 +271,8 @@ def _directory(file: int) -> _Tags:
     if not 0 < count <= MAX_TAGS:
         raise NotPlain
     body = os.pread(file, count * entry.size, start + skip)
+    following = os.pread(file, 4 if skip == 2 else 8, start + skip + len(body))
     found = {tag: (kind, number, value) for tag, kind, number, value in entry.iter_unpack(body)}
     if len(body) != count * entry.size or len(found) != count:
         raise NotPlain
-    return _Tags(file, found)
+    return Tags(file, found, any(following))

@@ -152,7 +152,9 @@ def _labels(layer: Layer, name: str, found: Findings) -> list[str]:
 
 
 def _is_label(value: Any) -> bool:
-    return (type(value) is str and len(value) <= 200) or (type(value) is int and abs(value) < 1 << 63)
+    if type(value) is str:
+        return len(value) <= 200 and not any("\ud800" <= letter <= "\udfff" for letter in value)  # UTF-8 has none
+    return type(value) is int and abs(value) < 1 << 63
 
 
 def _moved(points: Floats, owners: Owners, move: _Move, found: Findings) -> Floats:
@@ -279,6 +281,9 @@ def _sound_polygons(layer: Layer, found: Findings) -> tuple[Ragged, Owners]:
     shapes, index, sizes = shapes[~(wrong | large)], index[~(wrong | large)], sizes[~(wrong | large)]
     finite = ~np.isin(index, _finite(shapely.get_coordinates(shapes), np.repeat(index, sizes), found))
     made, index = _ragged(shapes[finite]), index[finite]
+    hollow = made.hollow()
+    _note(found, "invalid-geometry", index[hollow], "a part or a ring of it is empty", hint="Leave empty parts out.")
+    made, index = made.only(np.flatnonzero(~hollow)), index[~hollow]
     good = np.flatnonzero(_note_invalid(made, index, found))
     return made.only(good), index[good]
 
@@ -344,7 +349,7 @@ def _table_points(
     local = place < _LOCAL_PAIRS
     kept = {name: numbers(sheet.columns[name]) if name in sheet.columns else () for name in names}
     lost = join_masks(sheet.bad.get(x), sheet.bad.get(y))
-    crs = None if local else CRS.from_epsg(4326)
+    crs = None if local else systems.from_epsg(4326)
     return Layer(crs, columns=columns, properties=kept, names=header, local=local, lost=lost)
 
 

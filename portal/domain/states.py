@@ -57,7 +57,9 @@ class Phase(StrEnum):
 ENTRY_MOVES: Mapping[EntryState, frozenset[EntryState]] = MappingProxyType(
     {
         EntryState.QUEUED: frozenset({EntryState.SCORING, EntryState.WITHDRAWN, EntryState.FAILED}),
-        EntryState.SCORING: frozenset({EntryState.SCORED, EntryState.REJECTED, EntryState.FAILED, EntryState.QUEUED}),
+        EntryState.SCORING: frozenset(
+            {EntryState.SCORED, EntryState.REJECTED, EntryState.FAILED, EntryState.QUEUED, EntryState.WITHDRAWN}
+        ),
         EntryState.SCORED: frozenset(),
         EntryState.REJECTED: frozenset(),
         EntryState.FAILED: frozenset({EntryState.QUEUED}),

@@ -73,6 +73,12 @@ def keep(ctx: Context, *, held: list[Claim]) -> set[Claim]:
         return {work for work in held if not queue.keep(session, work, until)}
 
 
+def lost(ctx: Context, *, held: list[Claim]) -> set[Claim]:
+    """The claims that are not held any more, so that nobody wants their answers; cheap, takes no lock."""
+    with ctx.reading() as session:
+        return queue.lost(session, held)
+
+
 def tell(ctx: Context, *, shares: Mapping[Claim, float]) -> set[Claim]:
     """Write down how much of each entry's scoring is done; the claims that were lost meanwhile."""
     with ctx.writing() as session:

@@ -20,7 +20,7 @@ from portal.domain.states import EntryState, Phase, move_entry
 from portal.domain.views import Download, EntryView, Quota
 from portal.services import entry_views, gates, recording
 from portal.services.context import Context
-from portal.store import challenges, database, entries
+from portal.store import challenges, database, entries, queue
 from portal.store.tables import Submission, Team
 from scoring.contracts import JUDGE_ONLY
 
@@ -100,11 +100,14 @@ def mine(ctx: Context, *, actor: Actor, slug: str) -> list[EntryView]:
 
 
 def withdraw(ctx: Context, *, actor: Actor, entry_id: str) -> EntryView:
-    """Take an entry back that was not scored yet; it does not count against the daily quota.
+    """Take an entry back that has no result yet; it does not count against the daily quota.
+
+    One that is being scored is taken from its scoring loop, which ends the work within about a second; whatever it
+    answers is dropped.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
-        Conflict: scoring has begun.
+        Conflict: it has a result already.
     """
     with ctx.writing() as session:
         _own(ctx, session, actor, entry_id)
@@ -112,6 +115,7 @@ def withdraw(ctx: Context, *, actor: Actor, entry_id: str) -> EntryView:
         _require_submit_scope(actor)
         row.state = move_entry(row.state, EntryState.WITHDRAWN)
         row.finished_at = room.now
+        queue.release(row)
         challenges.touch(session, room.challenge.id)
         recording.event(session, room.now, actor=actor, kind="entry.withdrawn", subject=row.id)
         return entry_views.one(session, room.challenge, row, final=False)

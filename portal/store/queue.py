@@ -98,6 +98,17 @@ def tell(session: Session, claim: Claim, share: float) -> bool:
     return session.scalars(query.returning(Submission.id)).one_or_none() is not None
 
 
+def lost(session: Session, claims: Sequence[Claim]) -> set[Claim]:
+    """The claims that are not held any more: their rows were withdrawn, or another loop has them."""
+    kept: set[tuple[uuid.UUID, int]] = set()
+    for table in (Submission, Draft):
+        own = [claim.id for claim in claims if (claim.kind == "score") is (table is Submission)]
+        if own:
+            query = select(table.id, table.fence).where(table.id.in_(own), table.lease_until.is_not(None))
+            kept |= {(id_, fence) for id_, fence in session.execute(query)}
+    return {claim for claim in claims if (claim.id, claim.fence) not in kept}
+
+
 def held(session: Session, claim: Claim) -> Submission | Draft | None:
     """The claimed row, locked, if it is still held by this fence; None when it was lost."""
     if claim.kind == "score":

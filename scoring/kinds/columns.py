@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ import pyarrow as pa
 
 from datasets.canonical import Array, Canonical
 from datasets.errors import EngineFault
+from datasets.threads import each
 
 Codes = npt.NDArray[np.int64]
+_WINDOW = 1 << 18
+_NARROW = 128
 Column = Any  # an array of numbers, or a pyarrow LargeStringArray
 
 
@@ -87,8 +91,8 @@ def class_codes(values: Column, classes: Sequence[str]) -> Codes:
     return table[codes] if len(labels) else codes
 
 
-def label_codes(canonical: Canonical, name: str, classes: Sequence[str]) -> Codes:
-    """Position in ``classes`` of every label of a class column; -1 where it is none of them.
+def label_codes(canonical: Canonical, name: str, classes: Sequence[str]) -> Array:
+    """Position in ``classes`` of every label of a class column; -1 where it is none. One byte where that is enough.
 
     A class column is int64 codes into the canonical form's own attrs ``classes``, or plain labels without them.
     """
@@ -97,8 +101,17 @@ def label_codes(canonical: Canonical, name: str, classes: Sequence[str]) -> Code
         return class_codes(values, classes)
     places = {label: place for place, label in enumerate(classes)}
     table = np.array([places.get(label, -1) for label in own], dtype=np.int64)
-    found: Codes = table[np.asarray(values)] if len(table) else np.full(len(values), -1, dtype=np.int64)
+    found = np.full(len(values), -1, dtype=np.int8 if len(classes) < _NARROW else np.int64)
+    if len(table):
+        starts = range(0, len(values), _WINDOW)
+        for _ in each(partial(_look_up, table, values, found), starts, threads=1 if len(starts) < 2 else None):
+            pass
     return found
+
+
+def _look_up(table: Codes, values: Array, found: Array, start: int) -> None:
+    """found = table[values] of a window of rows."""
+    found[start : start + _WINDOW] = table[values[start : start + _WINDOW]]
 
 
 def joint_codes(left: Column, right: Column) -> tuple[Codes, Codes]:

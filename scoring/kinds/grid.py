@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.blocks import SIDES, Placed, placed_by_labels, placed_whole
-from datasets.canonical import Array, Canonical
+from datasets.canonical import Array, Canonical, release
 from datasets.errors import EngineFault, Finding, Rejected
 from datasets.spec import COS_LAT, Spec
 from scoring.kinds.columns import Column, column, is_text, joint_codes, text_of
@@ -281,14 +281,14 @@ def _edges(truth: Canonical) -> Array | None:
     return np.broadcast_to(turned.reshape([len(edges), *sizes]), (len(edges), *data.shape))
 
 
-def _groups(truth: Canonical, spec: Spec) -> Array | None:
-    """A number per truth cell that is the same along the dimensions which make up a vector of the energy score."""
+def _groups(truth: Canonical, spec: Spec) -> tuple[int, ...] | None:
+    """How the number of a cell's vector of the energy score grows along each dimension: 0 within a vector."""
     over = _vector_dims(spec)
     dims, shape = dims_of(truth), truth.arrays["data"].shape
     if not over & set(dims):
         return None
     kept = [1 if dim in over else length for dim, length in zip(dims, shape, strict=True)]
-    return np.broadcast_to(np.arange(int(np.prod(kept))).reshape(kept), shape)
+    return tuple(0 if dim in over else prod(kept[axis + 1 :]) for axis, dim in enumerate(dims))
 
 
 @dataclass(frozen=True)
@@ -299,7 +299,7 @@ class Cutter:
     placed: Placed
     axis: int | None
     weight: Array | None
-    group: Array | None
+    groups: tuple[int, ...] | None
     edges: Array | None
     promised: bool
 
@@ -315,7 +315,8 @@ class Cutter:
             keep = np.isfinite(truth)
             if not keep.any():
                 continue
-            w, group, edges = (self._cells(a, part, number) for a in (self.weight, self.group, self.edges))
+            w, edges = (self._cells(a, part, number) for a in (self.weight, self.edges))
+            group = self._vectors(part, number)
             if not keep.all():
                 truth, members = truth[keep], members[:, keep]
                 w, group, edges = (None if a is None else a[..., keep] for a in (w, group, edges))
@@ -325,6 +326,18 @@ class Cutter:
                 yield key, side, Ensemble(truth, members.T, w, group, None if edges is None else edges.T)
             else:
                 yield key, side, Numbers(truth, members[0], w)
+        if self.edges is not None:
+            release(self.aligned.template.arrays["edges"])
+
+    def _vectors(self, part: tuple[slice, ...], number: int) -> Ints | None:
+        """The number of the vector that each cell of one block of a part belongs to."""
+        if self.groups is None:
+            return None
+        places = [np.arange(cut.start, cut.stop) for cut in part]
+        if self.axis is not None:
+            places[self.axis] = places[self.axis][number : number + 1]
+        steps = np.ix_(*(own * step for own, step in zip(places, self.groups, strict=True)))
+        return np.broadcast_to(sum(steps), [len(own) for own in places]).reshape(-1)
 
     def _cells(self, array: Array | None, part: tuple[slice, ...], number: int) -> Array | None:
         """What belongs to the cells of one block of a part: (n,), or (K − 1, n) of edges."""

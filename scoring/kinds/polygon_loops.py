@@ -11,9 +11,12 @@ edges above a point sum to 1 inside and to 0 outside. Parts, holes, touching and
 
 # ruff: noqa: PLR0912, PLR0913, PLR0917, C901  loops of numbers: no objects, and calls cost
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from datasets.formats.number_loops import lowest
 from datasets.kernels import compiled
 
 Floats = npt.NDArray[np.float64]
@@ -28,15 +31,18 @@ WORK = 1 << 16  # pairs of edges of one intersection; above it another method is
 BLUR = 1e-6  # IoU that is less sure than this is asked elsewhere
 ROUNDING = 8 * 2.0**-52  # of the sum over pairs of edges, for each edge and of the box's area
 LEVELS = 40
-_F2, _F1 = "Array(float64, 2, 'C', True)", "Array(float64, 1, 'C', True)"
+_ONE, _NONE = np.uint64(1), np.uint64(0)
+_F3, _F2, _F1 = "Array(float64, 3, 'C', True)", "Array(float64, 2, 'C', True)", "Array(float64, 1, 'C', True)"
 _I1, _S1 = "Array(int64, 1, 'C', True)", "Array(int8, 1, 'C', True)"
 _SHAPES = f"{_F2}, {_I1}, {_S1}, {_F2}"
 
 
-@compiled(f"void({_F2}, {_I1}, {_I1}, {_I1}, float64[:, ::1], int8[::1])")
-def measure(coords: Floats, rings: Ints, parts: Ints, features: Ints, facts: Floats, weight: Signs) -> None:
-    """Write ``facts`` and ``weight``."""
-    for i in range(len(features) - 1):
+@compiled(f"void({_F2}, {_I1}, {_I1}, {_I1}, int64, int64, float64[:, ::1], int8[::1])")
+def measure(
+    coords: Floats, rings: Ints, parts: Ints, features: Ints, first: int, last: int, facts: Floats, weight: Signs
+) -> None:
+    """Write ``facts`` and ``weight`` of the footprints ``first`` … ``last`` − 1."""
+    for i in range(first, last):
         low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
         area, length = 0.0, 0.0
         for part in range(features[i], features[i + 1]):
@@ -61,7 +67,8 @@ def measure(coords: Floats, rings: Ints, parts: Ints, features: Ints, facts: Flo
                 weight[stop - 1] = 0
         facts[i, 0], facts[i, 1], facts[i, 2], facts[i, 3] = low_x, low_y, high_x, high_y
         farthest = max(abs(low_x), abs(high_x), abs(low_y), abs(high_y))
-        facts[i, 4], facts[i, 5] = area, 2.0**-53 * farthest * length
+        facts[i, 4] = area if np.isfinite(area) else np.inf  # too large to be measured: it matches nothing finite
+        facts[i, 5] = 2.0**-53 * farthest * length
 
 
 @compiled()
@@ -78,10 +85,9 @@ def edges(coords: Floats, weight: Signs, start: int, stop: int, x: float, y: flo
         x0, y0, x1, y1 = coords[k, 0] - x, coords[k, 1] - y, coords[k + 1, 0] - x, coords[k + 1, 1] - y
         if x0 == x1:
             continue
-        if x0 < x1:
-            out[0, count], out[1, count], out[2, count], out[4, count] = x0, x1, y0, sign
-        else:
-            out[0, count], out[1, count], out[2, count], out[4, count] = x1, x0, y1, -sign
+        forward = x0 < x1  # as often as not: no branch
+        out[0, count], out[1, count] = min(x0, x1), max(x0, x1)
+        out[2, count], out[4, count] = y0 if forward else y1, sign if forward else -sign
         out[3, count] = (y1 - y0) / (x1 - x0)
         count += 1
     return count
@@ -128,7 +134,7 @@ def _may_match(wide: float, high: float, area: float, least: float, greatest: fl
     With slack for areas that are rounded.
     """
     most = min(area, greatest, wide * high)
-    return not (wide < 0 or high < 0 or 3.000003 * most < area + least)
+    return not ((wide < 0) | (high < 0) | (3.000003 * most < area + least))
 
 
 @compiled()
@@ -145,9 +151,23 @@ def _doubt(facts: Floats, i: int, leaves: Floats, leaf: int, count: int) -> tupl
     return both, (ROUNDING * count * large + 4 * (facts[i, 5] + leaves[leaf, 5])) / both
 
 
+@compiled()
+def _candidates(
+    boxes: Floats, group: int, low_x: float, low_y: float, high_x: float, high_y: float, area: float
+) -> Any:
+    """A bit for each box of a group whose footprints may match; no branch, so that it is done for several at once."""
+    bits = _NONE
+    for k in range(FAN):
+        wide = min(high_x, boxes[group, 2, k]) - max(low_x, boxes[group, 0, k])
+        high = min(high_y, boxes[group, 3, k]) - max(low_y, boxes[group, 1, k])
+        near = _may_match(wide, high, area, boxes[group, 4, k], boxes[group, 5, k])
+        bits |= (_ONE << np.uint64(k)) if near else _NONE
+    return bits
+
+
 @compiled(
-    f"UniTuple(int64, 2)({_I1}, int64, int64, {_SHAPES}, {_I1}, {_SHAPES}, {_I1}, {_I1}, {_F2}, {_I1}, "
-    "Array(uint16, 1, 'C', True), int64[:, ::1], float64[:, ::1])"
+    f"UniTuple(int64, 3)({_I1}, int64, int64, {_SHAPES}, {_I1}, {_SHAPES}, {_I1}, {_I1}, {_F3}, {_I1}, "
+    "Array(uint16, 1, 'C', True), int64, int64[:, ::1], float64[:, ::1])"
 )
 def overlapping(
     order: Ints,
@@ -164,44 +184,46 @@ def overlapping(
     other_facts: Floats,
     other_label: Ints,
     items: Ints,
-    nodes: Floats,
+    boxes: Floats,
     levels: Ints,
     free: Masks,
+    most: int,
     pairs: Ints,
     iou: Floats,
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Pairs of prediction and truth whose IoU may reach 0.5, for the predictions ``order[start:stop]``.
 
     Writes ``pairs`` (capacity, 2): place in ``order``, truth; ``iou`` (capacity, 2): the IoU, NaN where it has to be
     found another way, and how much it may be off. A truth whose mask in ``free`` is 0 is left out. ``label``: equal
-    numbers may match; empty: all may. ``other_facts`` stand in the order of ``items``.
+    numbers may match; empty: all may. ``other_facts`` stand in the order of ``items``. ``most``: pairs to look at.
 
     Returns:
-        How many pairs, and the place in ``order`` to go on from, where the capacity was not enough.
+        How many pairs, the place in ``order`` to go on from, where the capacity or ``most`` was not enough, and how
+        many pairs were looked at.
     """
     mine, theirs, row = np.empty((5, EDGES)), np.empty((5, EDGES)), np.empty(EDGES)
-    levels_left, nodes_left = np.empty(FAN * LEVELS, np.int64), np.empty(FAN * LEVELS, np.int64)
-    found, capacity, top, labelled = 0, len(pairs), len(levels) - 2, len(label) > 0
+    levels_left, groups_left = np.empty(FAN * LEVELS, np.int64), np.empty(FAN * LEVELS, np.int64)
+    found, looked, capacity, top, labelled = 0, 0, len(pairs), len(levels) - 2, len(label) > 0
     for place in range(start, stop):
         i, begin = order[place], found
         low_x, low_y, high_x, high_y, area = facts[i, 0], facts[i, 1], facts[i, 2], facts[i, 3], facts[i, 4]
         size, count = first[i + 1] - first[i], -1
-        levels_left[0], nodes_left[0], depth = top, 0, 1 if top >= 0 else 0
+        levels_left[0], groups_left[0], depth = top, levels[top], 1
         while depth:
-            depth, level, node = depth - 1, levels_left[depth - 1], nodes_left[depth - 1]
-            total = levels[level] - levels[level - 1] if level else len(items)
-            for child in range(node * FAN, min(node * FAN + FAN, total)):
-                at, boxes = (levels[level - 1] + child, nodes) if level else (child, other_facts)
-                wide = min(high_x, boxes[at, 2]) - max(low_x, boxes[at, 0])
-                high = min(high_y, boxes[at, 3]) - max(low_y, boxes[at, 1])
-                if not _may_match(wide, high, area, boxes[at, 4], boxes[at, 5] if level else boxes[at, 4]):
-                    continue
+            depth, level, group = depth - 1, levels_left[depth - 1], groups_left[depth - 1]
+            bits = _candidates(boxes, group, low_x, low_y, high_x, high_y, area)
+            while bits != _NONE:
+                child = (group - levels[level]) * FAN + np.int64(lowest(bits))
+                bits &= bits - _ONE
                 if level:
-                    levels_left[depth], nodes_left[depth], depth = level - 1, child, depth + 1
+                    levels_left[depth], groups_left[depth], depth = level - 1, levels[level - 1] + child, depth + 1
                     continue
                 j = items[child]
                 if free[j] == 0 or (labelled and label[i] != other_label[j]):
                     continue
+                if looked == most:
+                    return begin, place, looked
+                looked += 1
                 span = other_first[j + 1] - other_first[j]
                 (both, off), value = _doubt(facts, i, other_facts, child, size + span), np.nan
                 if size <= EDGES and span <= EDGES and size * span <= WORK and off < BLUR:
@@ -215,10 +237,10 @@ def overlapping(
                         same = size == span and _same(coords, first[i], others, other_first[j], size)
                         value = 1.0 if same else min(value, 1.0)
                 if found == capacity:
-                    return begin, place
+                    return begin, place, looked
                 pairs[found, 0], pairs[found, 1], iou[found, 0], iou[found, 1] = place, j, value, off
                 found += 1
-    return found, stop
+    return found, stop, looked
 
 
 @compiled(f"int64({_I1}, float64[:, ::1], {_F1}, bool_[::1])")

@@ -18,6 +18,7 @@ from datasets.blocks import PUBLIC, SIDES, Placed
 from datasets.canonical import Array, Canonical
 from datasets.errors import Finding, Rejected
 from datasets.formats.ragged import Ragged
+from datasets.formats.ranking import rank
 from datasets.spec import Spec
 from scoring.kinds.columns import column, has_column, joint_codes
 from scoring.kinds.pairing import Block, Pairing, TruthSet, spread
@@ -32,6 +33,12 @@ THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 STEP = 4096  # predictions looked at by one call
 PAIRS = 32_768  # kept by one call, so that stacked footprints cannot fill the memory; at least the truth's number alone
 CHUNK = 64 * STEP  # predictions sorted by place, so that neighbours read the same part of the truth
+MEASURED = 8192  # footprints measured by one call
+PILED = 256  # pairs looked at for each prediction, on average
+FEW_PAIRS = 1 << 22  # that are never too many
+_HALF, _FINE, _LOW = np.uint64(32), np.uint64(20), np.uint64((1 << 32) - 1)
+_LEAST = np.array([True, True, False, False, True, False])  # what of a box is the least of its children
+_NOWHERE = np.where(_LEAST, np.inf, -np.inf)
 _STEPS = np.array(THRESHOLDS)
 _ALL = np.uint16((1 << len(THRESHOLDS)) - 1)
 _NOBODY = np.empty(0, dtype=np.int64)
@@ -51,46 +58,55 @@ def footprints(canonical: Canonical) -> Ragged:
 
 def measured(shapes: Ragged) -> dict[str, Array]:
     """What the loops want to know of footprints: ``first``, ``weight`` and ``facts`` of ``polygon_loops``."""
-    facts, weight = np.zeros((len(shapes), 6)), np.zeros(len(shapes.coords), dtype=np.int8)
-    measure(shapes.coords, shapes.rings, shapes.parts, shapes.features, facts, weight)
-    return {"first": shapes.rings[shapes.parts[shapes.features]], "weight": weight, "facts": facts}
+    facts, weight = np.empty((len(shapes), 6)), np.empty(len(shapes.coords), dtype=np.int8)
+    arrays = shapes.coords, shapes.rings, shapes.parts, shapes.features
+    for _ in threads.each(lambda item: measure(*arrays, *item, facts, weight), spread(len(shapes), MEASURED)):
+        pass
+    return {"first": shapes.rings.take(shapes.parts.take(shapes.features)), "weight": weight, "facts": facts}
 
 
 def tree_of(facts: Floats) -> dict[str, Array]:
-    """A packed tree of boxes: ``items`` (n,) in leaf order and their facts as ``leaves``; ``nodes`` (k, 6) from the
-    lowest level up: box, least and greatest area; ``levels``: where each level of ``nodes`` begins, and the end."""
-    count, items = len(facts), _by_place(facts)
-    leaves = np.ascontiguousarray(facts[items])
-    below = np.column_stack([leaves[:, :4], leaves[:, 4], leaves[:, 4]])
-    nodes, levels = [np.empty((0, 6))], [0]
-    while len(below) > 1 or (count and len(levels) == 1):
-        starts = np.arange(0, len(below), FAN)
-        low, high = np.minimum.reduceat(below, starts), np.maximum.reduceat(below, starts)
-        below = np.column_stack([low[:, :2], high[:, 2:4], low[:, 4], high[:, 5]])
-        nodes.append(below)
-        levels.append(levels[-1] + len(below))
-    found = {"nodes": np.concatenate(nodes), "levels": np.array(levels, dtype=np.int64)}
+    """A packed tree of boxes: ``items`` (n,) in leaf order and their facts as ``leaves``; ``boxes`` (g, 6, FAN) in
+    groups, from the leaves up: box, least and greatest area; ``levels``: where each level of groups begins, and the
+    end. The last level is one group. The children of box k are group k of the level below."""
+    items = _near_each_other(facts, np.arange(len(facts)), quantiles=True)
+    leaves = facts.take(items, axis=0)
+    below, groups, levels = np.column_stack([leaves[:, :5], leaves[:, 4]]), [], [0]
+    while True:
+        padded = np.tile(_NOWHERE, (-(-max(len(below), 1) // FAN) * FAN, 1))
+        padded[: len(below)] = below
+        group = np.ascontiguousarray(padded.reshape(-1, FAN, 6).transpose(0, 2, 1))
+        groups.append(group)
+        levels.append(levels[-1] + len(group))
+        if len(group) == 1:
+            break
+        low, high = group.min(axis=2), group.max(axis=2)
+        below = np.where(_LEAST, low, high)
+    found = {"boxes": np.concatenate(groups), "levels": np.array(levels, dtype=np.int64)}
     return {"items": items, "leaves": leaves, **found}
 
 
-def _by_place(facts: Floats) -> Ints:
-    """An order in which neighbours stand together: slabs by x, within each by y."""
-    count = len(facts)
-    middle = facts[:, :2] + facts[:, 2:4]
-    slabs = max(1, int(np.ceil(np.sqrt(count / FAN))))
-    slab = np.empty(count, dtype=np.int64)
-    slab[np.argsort(middle[:, 0], kind="stable")] = np.arange(count) * slabs // max(count, 1)
-    return np.lexsort((middle[:, 1], slab))
+def _near_each_other(facts: Floats, who: Ints, *, quantiles: bool = False) -> Ints:
+    """An order of ``who`` in which neighbours stand together: strips by x, within each by y; by number where alike.
+
+    ``quantiles``: strips that hold as many each, for coordinates that crowd in some places.
+    """
+    x, y = (_fraction(facts[:, axis].take(who) + facts[:, axis + 2].take(who)) for axis in (0, 1))
+    number, strips = np.arange(len(who), dtype=np.uint64), int(np.ceil(np.sqrt(len(who) / FAN))) or 1
+    strip = (x * strips).astype(np.uint64)
+    if quantiles:
+        marks = np.sort((x * (1 << 31)).astype(np.uint64) << _HALF | number)
+        strip[(marks & _LOW).astype(np.int64)] = number * np.uint64(strips) // np.uint64(max(len(who), 1))
+    marks = np.sort(strip << _FINE + _HALF | (y * (1 << 20)).astype(np.uint64) << _HALF | number)
+    return (marks & _LOW).astype(np.int64)
 
 
-def _neighbours(facts: Floats) -> Ints:
-    """An order in which neighbours mostly stand together, found faster: narrow strips by x, within each by y."""
-    low, high = facts[:, :2].min(axis=0), facts[:, :2].max(axis=0)
+def _fraction(values: Floats) -> Floats:
+    """Where each value lies between the least and the greatest, 0 up to below 1; any number where that overflows."""
+    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
     with np.errstate(all="ignore"):  # coordinates near the largest number: any order will do
-        scaled = np.nan_to_num((facts[:, :2] - low) / np.where(high > low, high - low, 1.0))
-    strips = int(np.ceil(np.sqrt(len(facts) / FAN)))
-    key = (scaled[:, 0] * strips).astype(np.int64) << 32 | (scaled[:, 1] * (1 << 31)).astype(np.int64)
-    return np.argsort(key)
+        share = np.nan_to_num((values - low) / (high - low))
+    return np.asarray(np.clip(share, 0.0, 1.0 - 2.0**-32))
 
 
 def prepare(truth: TruthSet, spec: Spec) -> Mapping[str, Array]:
@@ -129,6 +145,14 @@ class _Overlaps:
     following: int
 
 
+_PILED_UP = Finding(
+    "too-slow",
+    "Too many footprints lie on top of each other to be matched.",
+    {},
+    "Send each footprint once, and keep the best of those that overlap.",
+)
+
+
 class _Search:
     """All that finds the pairs of predictions, in order of rank, with truths that are free somewhere."""
 
@@ -140,8 +164,9 @@ class _Search:
             theirs.coords,
             *(np.asarray(prepared[name]) for name in ("first", "weight", "leaves")),
         )
-        self._tree: tuple[Any, ...] = tuple(np.asarray(prepared[name]) for name in ("items", "nodes", "levels"))
+        self._tree: tuple[Any, ...] = tuple(np.asarray(prepared[name]) for name in ("items", "boxes", "levels"))
         self.free = np.full(len(theirs), _ALL, dtype=np.uint16)
+        self._looks_left = max(FEW_PAIRS, PILED * len(order))
 
     def pairs(self, labels: tuple[Ints, Ints]) -> Iterator[_Overlaps]:
         """All pairs in pieces that fit the memory, by rank. Neighbours are looked at together where they fit."""
@@ -153,8 +178,7 @@ class _Search:
                 yield from self._in_turn(start, stop, labels)
 
     def _together(self, start: int, stop: int, labels: tuple[Ints, Ints]) -> _Overlaps | None:
-        turn = self._order[start:stop]
-        near = start + _neighbours(self._left[3][turn])
+        near = start + _near_each_other(self._left[3], self._order[start:stop])
         order, ranges = self._order[near], spread(stop - start, STEP)
         pieces: list[_Overlaps] = []
         for (_, end), found in zip(
@@ -177,8 +201,12 @@ class _Search:
     def _near(self, order: Ints, item: tuple[int, int], labels: tuple[Ints, Ints], room: int) -> _Overlaps:
         pairs, iou = np.empty((room, 2), dtype=np.int64), np.empty((room, 2))
         left, right = (*self._left, labels[0]), (*self._right, labels[1])
-        given: list[Any] = [order, *item, *left, *right, *self._tree, self.free, pairs, iou]
-        count, following = overlapping(*given)
+        most = self._looks_left
+        given: list[Any] = [order, *item, *left, *right, *self._tree, self.free, most, pairs, iou]
+        count, following, looked = overlapping(*given)
+        self._looks_left -= looked
+        if looked == most:
+            raise Rejected([_PILED_UP])
         who, which = np.ascontiguousarray(pairs[:count, 0]), np.ascontiguousarray(pairs[:count, 1])
         found = _Overlaps(who, which, iou[:count].copy(), following)
         self._settle(order, found, np.isnan(found.iou[:, 0]))
@@ -227,7 +255,7 @@ def match(prediction: Canonical, truth: Canonical, spec: Spec, prepared: Mapping
     labels = (_NOBODY, _NOBODY)
     if spec.truth.label and has_column(truth, "label") and has_column(prediction, "label"):
         labels = joint_codes(column(truth, "label"), column(prediction, "label"))[::-1]
-    known = prepared if prepared and "items" in prepared else prepare(TruthSet(truth), spec)
+    known = prepared if prepared and "boxes" in prepared else prepare(TruthSet(truth), spec)
     search = _Search(mine, theirs, known, order)
     for found in search.pairs(labels):
         iou = np.ascontiguousarray(found.iou[:, 0])
@@ -240,7 +268,8 @@ def order_of(prediction: Canonical) -> Ints:
     if "order" in prediction.arrays or "confidence" not in prediction.arrays:
         count = len(prediction.arrays["features"]) - 1
         return np.asarray(prediction.arrays.get("order", np.arange(count)), dtype=np.int64)
-    return np.argsort(-np.asarray(prediction.arrays["confidence"], dtype=np.float64), kind="stable")
+    confidence = np.asarray(prediction.arrays["confidence"], dtype=np.float64)
+    return rank(confidence, falling=True).places(0, len(confidence))
 
 
 def centres(canonical: Canonical) -> Floats:
@@ -268,11 +297,9 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
         raise Rejected(findings)
     found = match(prediction, truth.truth, spec, truth.prepared)
     here, there = _placed(prediction, truth, found, spec)
-    rank = np.empty(len(found.order), dtype=np.int64)
-    rank[found.order] = np.arange(len(rank))
 
     def samples(_part: int) -> Iterator[Block]:
-        return _samples(found, rank, here, there)
+        return _samples(found, here, there)
 
     return Pairing(1, samples, len(np.unique(there.codes)), len(found.taken))
 
@@ -285,13 +312,12 @@ def _placed(prediction: Canonical, truth: TruthSet, found: Matching, spec: Spec)
     return place(centres(prediction), theirs, found.taken, spec)
 
 
-def _samples(found: Matching, rank: Ints, here: Placed, there: Placed) -> Iterator[Block]:
-    mine = {(key, side): rows for key, side, rows in here.groups()}
+def _samples(found: Matching, here: Placed, there: Placed) -> Iterator[Block]:
+    """Hits, misses and truths of each block, best first."""
+    ranked = Placed(here.codes[found.order], here.keys, here.sides[found.order])
+    mine = {(key, side): turns for key, side, turns in ranked.groups()}
     truths = {(key, side): rows for key, side, rows in there.groups()}
     for key, side in sorted({*mine, *truths}, key=lambda item: (item[0], SIDES.index(item[1]))) or [("all", PUBLIC)]:
-        rows, owned = mine.get((key, side), _NOBODY), truths.get((key, side), _NOBODY)
-        yield (
-            key,
-            side,
-            Matches(rank=rank[rows] + 1, hit=found.hit[rows], n_truth=float(len(owned)), iou=found.iou[rows]),
-        )
+        turns, owned = mine.get((key, side), _NOBODY), truths.get((key, side), _NOBODY)
+        rows = found.order[turns]
+        yield key, side, Matches(turns + 1, found.hit[rows], float(len(owned)), iou=found.iou[rows])

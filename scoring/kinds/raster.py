@@ -9,6 +9,7 @@ import numpy as np
 from datasets.canonical import Array, Canonical, rows
 from datasets.errors import Finding, Rejected
 from datasets.spec import Spec
+from datasets.threads import each
 from scoring.kinds import raster_loops as loops
 from scoring.kinds.columns import number_text
 from scoring.kinds.pairing import Block, Pairing, TruthSet, spread
@@ -44,20 +45,25 @@ def row_ranges(canonical: Canonical) -> list[tuple[int, int]]:
 
 def check(prediction: Canonical, template: Canonical, _spec: Spec) -> list[Finding]:
     """Cells that hold no value although the template's cells do; shape and place are intake's to check."""
-    count, first = 0, None
-    for start, stop in row_ranges(template):
-        if not gaps(prediction, start, stop):
-            continue
-        missing = (marks(template, start, stop) & ~marks(prediction, start, stop)).view(np.bool_)
-        here = int(np.count_nonzero(missing))
-        if here and first is None:
-            row, col = np.unravel_index(int(np.argmax(missing)), missing.shape)
-            first = [int(row) + start, int(col)]
-        count += here
-    if first is None:
+    if "valid" not in prediction.arrays and prediction.arrays["band"].dtype.kind != "f":
         return []
-    message = f"{count} cells that are scored hold no value, first row {first[0]}, column {first[1]}."
-    return [Finding("missing-cells", message, {"pixel": first, "count": count}, "Give every cell of the grid a value.")]
+    found = list(each(lambda part: _missing(prediction, template, *part), row_ranges(template)))
+    count = sum(number for number, _ in found)
+    if not count:
+        return []
+    row, col = next(pixel for number, pixel in found if number)
+    message = f"{count} cells that are scored hold no value, first row {row}, column {col}."
+    where = {"pixel": [row, col], "count": count}
+    return [Finding("missing-cells", message, where, "Give every cell of the grid a value.")]
+
+
+def _missing(prediction: Canonical, template: Canonical, start: int, stop: int) -> tuple[int, tuple[int, int]]:
+    """How many cells of some rows hold no value although the template's do, and row and column of the first."""
+    if not gaps(prediction, start, stop):
+        return 0, (0, 0)
+    missing = (marks(template, start, stop) & ~marks(prediction, start, stop)).view(np.bool_)
+    row, col = np.unravel_index(int(np.argmax(missing)), missing.shape)
+    return int(np.count_nonzero(missing)), (int(row) + start, int(col))
 
 
 def prepare(truth: TruthSet, spec: Spec) -> Mapping[str, Array]:
@@ -164,7 +170,8 @@ class Rows:
     def _gathered(self, values: Array, window: Window, start: int) -> Array:
         """The values of a window end to end; ``values`` begin with row ``start``. A view where all cells count."""
         top, (height, width) = window.start - start, window.marks.shape
-        if window.right - window.left == width and (window.marks == window.mark).all():
+        whole = window.right - window.left == width
+        if whole and loops.every(window.marks, window.left, window.right, window.mark):
             return values[top : top + height].reshape(-1)
         out = np.empty(height * (window.right - window.left), dtype=values.dtype)
         form = np.dtype(f"u{values.dtype.itemsize}")

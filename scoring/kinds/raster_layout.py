@@ -4,6 +4,7 @@ What depends on the truth alone, how many cells of each tile hold a value, is co
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -60,14 +61,17 @@ def frame(canonical: Canonical) -> Frame:
 def marks(canonical: Canonical, start: int, stop: int) -> Marks:
     """1 for each cell of some rows that holds a value: one intake marked valid, and not NaN; else 0."""
     band, given = canonical.arrays["band"], canonical.arrays.get("valid")
-    if given is None:
-        found: Marks = np.ones((stop - start, band.shape[1]), dtype=np.uint8)
-    else:
-        with rows(given, start, stop) as window:
-            found = (window.view(np.uint8) != 0).view(np.uint8)  # whatever bytes stand for true
-    if band.dtype.kind == "f":
-        with rows(band, start, stop) as values:
-            loops.drop_nan(_plain(values), found)
+    found: Marks = np.empty((stop - start, band.shape[1]), dtype=np.uint8)
+    with ExitStack() as stack:
+        every = given is None
+        valid = found if given is None else np.ascontiguousarray(stack.enter_context(rows(given, start, stop)))
+        if band.dtype.kind == "f":
+            values = _plain(stack.enter_context(rows(band, start, stop)))
+            loops.mark_numbers(values, valid.view(np.uint8), every, found)
+        elif every:
+            found[:] = 1
+        else:
+            np.not_equal(valid.view(np.uint8), 0, out=found.view(np.bool_))  # whatever bytes stand for true
     return found
 
 

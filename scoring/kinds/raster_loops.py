@@ -10,19 +10,18 @@ _ROWS = "Array({}, 2, 'C', readonly=True)"
 _MARKS = "Array(uint8, 2, 'C', readonly=True)"
 
 
-@compiled(*(f"int64({_ROWS.format(name)}, uint8[:, ::1])" for name in ("float32", "float64")))
-def drop_nan(values: Array, marks: Array) -> int:
-    """Set to 0 the marks of cells that are NaN; how many marks were not 0 there."""
-    dropped = 0
+@compiled(*(f"void({_ROWS.format(name)}, {_MARKS}, boolean, uint8[:, ::1])" for name in ("float32", "float64")))
+def mark_numbers(values: Array, given: Array, every: bool, marks: Array) -> None:
+    """1 in ``marks`` for cells that are no NaN and, unless ``every`` cell counts, not 0 in ``given``; else 0."""
     for r in range(values.shape[0]):
         row, mark = values[r], marks[r]
-        here = np.int32(0)
-        for i in range(row.size):
-            gone = (row[i] != row[i]) & (mark[i] != 0)
-            here += np.int32(gone)
-            mark[i] = 0 if gone else mark[i]
-        dropped += int(here)
-    return dropped
+        if every:
+            for i in range(row.size):
+                mark[i] = row[i] == row[i]
+        else:
+            valid = given[r]
+            for i in range(row.size):
+                mark[i] = (valid[i] != 0) & (row[i] == row[i])
 
 
 @compiled(*(f"int64({_ROWS.format(name)})" for name in ("float32", "float64")))
@@ -35,6 +34,18 @@ def count_nan(values: Array) -> int:
             here += np.int32(row[i] != row[i])
         found += int(here)
     return found
+
+
+@compiled(f"boolean({_MARKS}, int64, int64, uint8)")
+def every(marks: Array, left: int, right: int, wanted: int) -> bool:
+    """Whether all cells in columns left … right have the mark ``wanted``; soon said where a row has another."""
+    for r in range(marks.shape[0]):
+        row, other = marks[r, left:right], np.uint8(0)
+        for i in range(right - left):
+            other |= row[i] ^ wanted
+        if other != 0:
+            return False
+    return True
 
 
 @compiled(

@@ -181,12 +181,16 @@ class Leaves:
         """These leaves with those inside the windows replaced by the finer ones."""
         cells, sums = [], []
         for number, own in enumerate(layout.ranges()):
-            mine, weights = self.cells[number], self.sums[number]
+            mine, weights, others = self.cells[number], self.sums[number], finer.sums[number]
+            if len(weights) and not len(others):  # no row with a weight lies in a window
+                others = finer.cells[number][:, 2:].astype(np.float64)
+            elif len(others) and not len(weights):
+                weights = mine[:, 2:].astype(np.float64)
             size = len(mine) + len(finer.cells[number])
             out = np.empty((size, 4), dtype=self.form.key)
             out_sums = np.empty((size, 2)) if len(weights) else NO_WEIGHTS
             windows = np.ascontiguousarray(layout.windows[own])
-            count = loops.replace(mine, weights, finer.cells[number], finer.sums[number], windows, out, out_sums)
+            count = loops.replace(mine, weights, finer.cells[number], others, windows, out, out_sums)
             cells.append(out[:count])
             sums.append(out_sums[:count])
         return Leaves(self.form, cells, sums)

@@ -35,7 +35,7 @@ class Confusion(Additive):
 def _matrix(sample: Classes) -> Floats:
     k = sample.n_classes
     y, f = np.asarray(sample.y), np.asarray(sample.f)
-    if min(int(y.min()), int(f.min())) < 0 or max(int(y.max()), int(f.max())) >= k:
+    if any((codes.dtype.kind != "u" and int(codes.min()) < 0) or int(codes.max()) >= k for codes in (y, f)):
         raise ValueError(f"class codes must lie in 0 … {k - 1}")
     if sample.w is not None:
         cells = y.astype(np.intp) * k + f.astype(np.intp)

@@ -38,6 +38,44 @@ def _row(cells: Any, sums: Any, i: Any, full: Any) -> Any:
     return np.float64(cells[i, 2]), np.float64(cells[i, 3]), mixed
 
 
+@compiled("void(float64[:,:,::1], int64[::1], float64, float64[:,::1])")
+def resampled_curves(weights: Any, edges: Any, share: Any, out: Any) -> Any:
+    """ROC AUC, average precision, capture at ``share`` and capture AUC of every resample, to ``out`` (r, 4).
+
+    ``weights`` (r, cells, 2) of positives and negatives by rising score, class after class; ``edges`` (classes + 1,)
+    where each begins. Means over the classes with both; nan where there is none.
+    """
+    for r in range(len(weights)):
+        found = 0
+        out[r] = 0.0
+        for k in range(len(edges) - 1):
+            positives, negatives = 0.0, 0.0
+            for i in range(edges[k], edges[k + 1]):
+                positives += weights[r, i, 0]
+                negatives += weights[r, i, 1]
+            if not (positives > 0.0 and negatives > 0.0):
+                continue
+            found += 1
+            true, false, pairs, precision, captured = 0.0, 0.0, 0.0, 0.0, -1.0
+            area = share * (positives + negatives)
+            for j in range(edges[k + 1] - edges[k]):
+                p, n = weights[r, edges[k + 1] - 1 - j, 0], weights[r, edges[k + 1] - 1 - j, 1]
+                if captured < 0.0 and p + n > 0.0 and true + false + p + n >= area:
+                    captured = true + (area - true - false) * (p / (p + n))
+                pairs += n * (true + 0.5 * p)
+                true += p
+                false += n
+                if p > 0.0:
+                    precision += p * (true / (true + false))
+            roc, part = pairs / (positives * negatives), positives / (positives + negatives)
+            out[r, 0] += roc
+            out[r, 1] += precision / positives
+            out[r, 2] += (captured if captured >= 0.0 else true) / positives
+            out[r, 3] += (1.0 - part) * roc + part / 2.0
+        for column in range(4):
+            out[r, column] = out[r, column] / found if found > 0 else np.nan
+
+
 @compiled(
     "void(uint32[:,::1], float64[:,::1], float64[::1])",
     "void(uint64[:,::1], float64[:,::1], float64[::1])",

@@ -14,7 +14,21 @@ import numpy as np
 from scoring.metrics import ensemble_loops
 from scoring.rules import category_owner, option
 from scoring.samples import Array, Ensemble, Numbers, without_weightless
-from scoring.state import Additive, Counts, Family, Floats, Options, State, weights_of
+from scoring.state import (
+    Additive,
+    BlockKey,
+    Collector,
+    Counts,
+    Family,
+    Floats,
+    Options,
+    Refined,
+    Resampled,
+    Resampler,
+    State,
+    Study,
+    weights_of,
+)
 
 VALUES = 1 << 18  # members × rows copied at a time
 NETWORK = 512  # members beyond which a plain sort is faster than a network of comparators
@@ -70,11 +84,59 @@ class OnEnsembleMean:
         return self.family.zero()
 
     def partial(self, sample: Ensemble, options: Options) -> State:
-        means = np.concatenate([ensemble_loops.member_means(x) for x in _by_member(sample.x)])
-        return self.family.partial(Numbers(sample.y, means, sample.w), options)
+        return self.family.partial(_on_mean(sample), options)
 
     def merge(self, states: Sequence[State], counts: Counts | None = None) -> State:
         return self.family.merge(states, counts)
+
+
+class ResampledOnMean(OnEnsembleMean):
+    """The same for a family that resamples its states; ``resampled`` is the family."""
+
+    def __init__(self, family: Family, resampled: Resampled) -> None:
+        super().__init__(family)
+        self._resampled = resampled
+
+    def resampler(self, states: Sequence[State]) -> Resampler:
+        return self._resampled.resampler(states)
+
+
+class RefinedOnMean(ResampledOnMean):
+    """The same for a family that reads large data several times; the means are made anew each time."""
+
+    def __init__(self, family: Family, resampled: Resampled, refined: Refined) -> None:
+        super().__init__(family, resampled)
+        self._refined = refined
+
+    def collector(self, detail: bytes, rows: int) -> Collector:
+        return MeanCollector(self._refined.collector(detail, rows))
+
+    def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Study:
+        return self._refined.study(names, options, rows=rows, blocks=blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanCollector:
+    """Hands the mean of the members on to the collector of a family of numbers."""
+
+    collector: Collector
+
+    def add(self, place: BlockKey, sample: Ensemble) -> None:
+        self.collector.add(place, _on_mean(sample))
+
+    def states(self) -> dict[BlockKey, State]:
+        return self.collector.states()
+
+
+def on_mean(family: Family) -> OnEnsembleMean:
+    """A family of numbers for ensembles, with what it can do besides."""
+    if not isinstance(family, Resampled):
+        return OnEnsembleMean(family)
+    return RefinedOnMean(family, family, family) if isinstance(family, Refined) else ResampledOnMean(family, family)
+
+
+def _on_mean(sample: Ensemble) -> Numbers:
+    return Numbers(sample.y, np.concatenate([ensemble_loops.member_means(x) for x in _by_member(sample.x)]), sample.w)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from scoring.metrics import confusion
-from scoring.metrics.likelihood_loops import add_calibration, add_decisions, add_likelihood
+from scoring.metrics.likelihood_loops import (
+    add_calibration,
+    add_decisions,
+    add_event_decisions,
+    add_event_likelihood,
+    add_likelihood,
+)
 from scoring.rules import option
 from scoring.samples import Array, Probabilities, pieces, without_weightless
 from scoring.state import Additive, Floats, Options, State
@@ -34,7 +40,10 @@ class Likelihood(Additive):
         eps = float(np.finfo(sample.p.dtype if sample.p.dtype.kind == "f" else np.float64).eps)
         for p, y, w in _plain(sample):
             sums = np.zeros(3)
-            add_likelihood(p, y, w, eps, sums)
+            if _event_alone(p, w):
+                add_event_likelihood(p[:, 0], y.view(np.uint8), eps, sums)
+            else:
+                add_likelihood(p, y.astype(np.int16), w, eps, sums)
             states.append({"sums": sums})
         return self.merge(states)
 
@@ -48,8 +57,9 @@ class Calibration(Additive):
     def partial(self, sample: Probabilities, options: Options) -> State:
         states: list[State] = []
         for p, y, w in _plain(sample):
-            sums = np.zeros((int(option(options, "ece", "bins")), 3))
-            add_calibration(p, y, w, sums)
+            bins = int(option(options, "ece", "bins"))
+            sums = np.zeros((bins, 3))
+            add_calibration(p, y.astype(np.int16), w, (np.arange(1, bins) / bins).astype(p.dtype), sums)
             states.append({"sums": sums})
         return self.merge(states)
 
@@ -72,21 +82,30 @@ class Decisions(Additive):
         for p, y, w in _plain(sample):
             found = {threshold: np.zeros((size, size)) for threshold in thresholds}
             for threshold, sums in found.items():
-                add_decisions(p, y, w, threshold, sums)
+                least = float(p.dtype.type(threshold))  # 0.7 is 0.7 in float32 too
+                if _event_alone(p, w):
+                    add_event_decisions(p[:, 0], y.view(np.uint8), least, sums)
+                else:
+                    add_decisions(p, y.astype(np.int16), w, least, sums)
             states.append({"sums": np.stack([found[threshold] for threshold in thresholds])})
         return self.merge(states)
 
 
 def _plain(sample: Probabilities) -> Iterator[tuple[Array, Array, Array]]:
-    """Pieces of p (n, k), y and w as the loops take them: floats, small whole numbers, and no weights as none."""
+    """Pieces of p (n, k), y and w as the loops take them: floats, codes or whether it happened, no weights as none."""
     for piece in pieces(without_weightless(sample), PIECE):
         p = np.asarray(piece.p)
         p = np.ascontiguousarray(p, dtype=np.float32 if p.dtype == np.float32 else np.float64)
         y = np.asarray(piece.y)
         if p.ndim > 1 and (int(y.min()) < 0 or int(y.max()) >= p.shape[1]):
             raise ValueError(f"class codes must lie in 0 … {p.shape[1] - 1}")
-        y = (y != 0 if p.ndim == 1 else y).astype(np.int16)
+        y = y != 0 if p.ndim == 1 else y
         yield p.reshape(len(y), -1), y, _ONES if piece.w is None else np.ascontiguousarray(piece.w, dtype=np.float64)
+
+
+def _event_alone(p: Array, w: Array) -> bool:
+    """Whether rows are probabilities of one event that all count the same."""
+    return p.shape[1] == 1 and not len(w)
 
 
 def log_loss(state: State, options: Options) -> float:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from scoring.rules import option
 from scoring.samples import Array, Matches
-from scoring.state import Counts, Floats, Options, Resampler, State, exact_sum, weights_of
+from scoring.state import EXACT, Counts, Floats, Options, Resampler, State, exact_sum, weights_of
 
 NAN = math.nan
 VALUE, DISTANCE, IOU = 0, 1, 2
@@ -112,6 +112,8 @@ def _hit_rows(rank: Floats, w: Floats, hit: Floats, gain: Floats) -> State:
 
 def _by_rank(rank: Floats, *columns: Floats) -> list[Floats]:
     """Distinct ranks, rising, and the columns summed over the rows of each."""
+    if (rank[1:] > rank[:-1]).all():
+        return [rank, *columns]
     order = np.argsort(rank, kind="stable")
     rank = rank[order]
     new = np.ones(len(rank), dtype=np.bool_)
@@ -122,17 +124,25 @@ def _by_rank(rank: Floats, *columns: Floats) -> list[Floats]:
     return [rank[starts], *(np.add.reduceat(column[order], starts, axis=0) for column in columns)]
 
 
+def _total(values: Floats) -> float:
+    """The sum, rounded once; no rounding at all where every value is a whole number, as weights mostly are."""
+    values = np.ascontiguousarray(values)
+    plain = float(values.sum())
+    whole = 0.0 <= plain < EXACT and bool((values >= 0).all() and (values == np.trunc(values)).all())
+    return plain if whole else math.fsum(values.tolist())
+
+
 def _candidates(state: State) -> float:
     """Weight of all candidates."""
-    return math.fsum(state["w"].tolist()) + math.fsum(state["missed"][1].tolist())
+    return _total(state["w"]) + _total(state["missed"][1])
 
 
 def _hits(state: State) -> float:
-    return math.fsum(state["hit"][:, 0].tolist()) if len(state["rank"]) else 0.0
+    return _total(state["hit"][:, 0]) if len(state["rank"]) else 0.0
 
 
 def _gain(state: State, column: int) -> float:
-    return math.fsum(state["gain"][:, column].tolist())
+    return _total(state["gain"][:, column])
 
 
 def _over(part: float, whole: float) -> float:

@@ -12,6 +12,7 @@ from scoring.samples import Array
 
 DEPTH, WIDTH = 8, 512
 CHUNK = DEPTH * WIDTH
+NEAR = 1024  # pairs whose places in the tables are worked out together
 _GIVEN = "Array({}, 1, 'C', readonly=True)"
 _F4, _F8, _U1, _I8 = (_GIVEN.format(name) for name in ("float32", "float64", "uint8", "int64"))
 
@@ -163,12 +164,18 @@ def add_moments(y: Array, f: Array, w: Array | None, out: Array, peaks: Array) -
 @compiled(f"void({_U1}, {_U1}, int64, int64[:, ::1])", f"void({_I8}, {_I8}, int64, int64[:, ::1])")
 def count_pairs(y: Array, f: Array, classes: int, counts: Array) -> None:
     """Count pairs of codes below ``classes`` into (4, classes²), four tables: equal neighbours need not wait."""
-    whole = y.size // 4 * 4
+    places = np.empty(NEAR, dtype=np.uint32)
     a, b, c, d = counts[0], counts[1], counts[2], counts[3]
-    for i in range(0, whole, 4):
-        a[np.int64(y[i]) * classes + np.int64(f[i])] += 1
-        b[np.int64(y[i + 1]) * classes + np.int64(f[i + 1])] += 1
-        c[np.int64(y[i + 2]) * classes + np.int64(f[i + 2])] += 1
-        d[np.int64(y[i + 3]) * classes + np.int64(f[i + 3])] += 1
-    for i in range(whole, y.size):
-        a[np.int64(y[i]) * classes + np.int64(f[i])] += 1
+    for start in range(0, y.size, NEAR):
+        count = min(NEAR, y.size - start)
+        yy, ff = y[start : start + count], f[start : start + count]
+        for i in range(count):
+            places[i] = np.uint32(yy[i]) * np.uint32(classes) + np.uint32(ff[i])
+        whole = count // 4 * 4
+        for i in range(0, whole, 4):
+            a[places[i]] += 1
+            b[places[i + 1]] += 1
+            c[places[i + 2]] += 1
+            d[places[i + 3]] += 1
+        for i in range(whole, count):
+            a[places[i]] += 1

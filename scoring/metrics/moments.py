@@ -56,14 +56,9 @@ class Moments:
             times = np.asarray(counts, dtype=np.float64)[:, some]
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 total, mean, own = _resampled(times, sums, means, moments)
-            for row, one, two, three in zip(times, total, mean, own, strict=True):
-                taken_ = row > 0
-                state = {
-                    "sums": one,
-                    "means": two,
-                    "moments": three,
-                    "peaks": peaks[taken_].max(axis=0, initial=-np.inf),
-                }
+            most = np.stack([np.where(times > 0, peak, -np.inf).max(axis=1) for peak in peaks.T], axis=1)
+            for one, two, three, four in zip(total, mean, own, most, strict=True):
+                state = {"sums": one, "means": two, "moments": three, "peaks": four}
                 yield state if one[0] > 0 else self.zero()
 
         return resample

@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from scoring.metrics import curve_loops, tally
 from scoring.metrics.cells import Leaves, Stream, ends
+from scoring.metrics.pages import Ordered
 from scoring.metrics.passes import Measured, Passes, Reading, Sides
 from scoring.metrics.plain import PlainCounting
 from scoring.rules import option
@@ -38,6 +39,8 @@ NAN = math.nan
 WANTED: Mapping[str, int] = MappingProxyType(
     {"roc_auc": 1, "capture_auc": 1, "average_precision": 2, "capture_curve": 4}
 )
+
+CURVES = ("roc_auc", "average_precision", "capture_curve", "capture_auc")  # the columns of resampled_curves
 
 
 class Ordering:
@@ -65,6 +68,18 @@ class Ordering:
 
     def resampler(self, states: Sequence[State]) -> Resampler:
         return tally.resampler(states, cap=self.cap, fixed=1)
+
+    def replicates(
+        self, name: str, states: Sequence[State], counts: npt.NDArray[np.integer], options: Options
+    ) -> Floats:
+        full, dense = tally.aligned(states, cap=self.cap, fixed=1)
+        codes, found = full["lo"][:, 0], np.full((len(counts), len(CURVES)), NAN)
+        edges = np.append(np.flatnonzero(np.diff(codes, prepend=-1)), len(codes)).astype(np.int64)
+        start = 0
+        for weights in tally.products(counts, dense):
+            curve_loops.resampled_curves(weights, edges, _area(options), found[start : start + len(weights)])
+            start += len(weights)
+        return np.ascontiguousarray(found[:, CURVES.index(name)])
 
     def collector(self, detail: bytes, rows: int) -> PlainCounting:
         return PlainCounting(_streams, _blocked, detail, rows)
@@ -121,6 +136,8 @@ def _blocked(leaves: Leaves) -> State:
 
 def _read(leaves: Leaves, stream: int, share: float, asked: int, wanted: int) -> tuple[Floats, Floats]:
     """The curves ``asked`` for, and what each cell adds to the bounds of those ``wanted``; flags as in WANTED."""
+    if isinstance(leaves, Ordered):
+        return leaves.read(stream, share), np.zeros(len(leaves.cells[stream]))
     out, need = np.zeros(8), np.zeros(len(leaves.cells[stream]) if wanted else 0)
     cells, sums = leaves.cells[stream], leaves.sums[stream]
     curve_loops.classes_of(cells, sums, out)

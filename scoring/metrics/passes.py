@@ -30,7 +30,8 @@ class Reading:
 
     ``measure``: value and bound by name. ``needs``: per stream, how much each cell of all sides adds to the bounds.
     ``blocked``: the block state of coarse cells. ``relative``: precision is a share of the value, not absolute.
-    ``budget``: cells of a pass at most, where it needs but few.
+    ``budget``: cells of a pass at most, where it needs but few. ``enough``: the bound that will do where values differ
+    too much to be told apart cell by cell (None: ENOUGH), and ``few_rows``: those told apart all the same (FEW_ROWS).
     """
 
     measure: Callable[[Leaves], Measured]
@@ -38,6 +39,8 @@ class Reading:
     blocked: Blocked
     relative: bool = False
     budget: int = 1 << 40
+    enough: float | None = None
+    few_rows: int | None = None
 
 
 class Passes:
@@ -45,7 +48,9 @@ class Passes:
 
     def __init__(self, reading: Reading, *, rows: int, blocks: int) -> None:
         self._reading, self._rows, self._blocks = reading, rows, blocks
-        self._tables: dict[Side, Table | plain.Total] = {}
+        self._enough = ENOUGH if reading.enough is None else reading.enough
+        self._few_rows = FEW_ROWS if reading.few_rows is None else reading.few_rows
+        self._tables: dict[Side, Table | plain.Whole] = {}
         self._layout: Layout | None = None
         self._leaves: dict[Side | None, Leaves] = {}  # None: all sides together
         self._measured: dict[Side | None, Measured] = {}
@@ -68,6 +73,11 @@ class Passes:
         arrays = [layout.to_arrays(name) for name, layout in layouts.items()]
         return to_bytes({name: array for own in arrays for name, array in own.items()}) if arrays else None
 
+    @property
+    def leaves(self) -> Sides:
+        """What is known of each side, and of all sides together."""
+        return self._leaves
+
     def value(self, name: str, which: Which) -> tuple[float, float]:
         sides: Mapping[Which, Side | None] = {"overall": None, "public": PUBLIC, "private": PRIVATE}
         return self._measured.get(sides[which], {}).get(name, (float("nan"), 0.0))
@@ -82,14 +92,14 @@ class Passes:
     def _found(self) -> dict[Side | None, Leaves]:
         """The cells of the pass that ends, by side."""
         tables, self._tables = self._tables, {}
-        self._plain = any(isinstance(table, plain.Total) for table in tables.values())
+        self._plain = any(not isinstance(table, Table) for table in tables.values())
         return plain.found(tables)
 
     def _resolved(self, found: Leaves | None) -> bool:
         """Whether many of the cells just counted are exact, so that another pass will make many more so."""
         if found is None:
             return False
-        if self._rows <= FEW_ROWS:
+        if self._rows <= self._few_rows:
             return True
         if self._plain:
             return plain.sparse(found)
@@ -123,7 +133,7 @@ class Passes:
         held = sum(len(leaves) for side, leaves in self._leaves.items() if side is not None)
         if worst <= PRECISION or self._passes >= PASSES or held > LEAVES:
             return None
-        if worst <= ENOUGH and (self._passes > 1 or self._plain) and not resolved:
+        if worst <= self._enough and (self._passes > 1 or self._plain) and not resolved:
             return None
         whole = self._leaves[None]
         sides = len(self._leaves) - 1
@@ -132,5 +142,5 @@ class Passes:
         budget = min(room, max(4 * self._rows, 1 << 16), self._reading.budget)
         if not resolved:  # cells that hide h and are cut in m hide h / m: as many as it takes to hide little enough
             root = sum(float(np.sqrt(need).sum()) for need in needs)
-            budget = min(budget, max(1 << 18, int(16 * root * root / ENOUGH)))
+            budget = min(budget, max(1 << 18, int(16 * root * root / self._enough)))
         return windows_of(whole, needs, budget)

@@ -6,11 +6,12 @@ the first cells instead (``scoring.metrics.cells``), and what was counted here i
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from datasets.blocks import Side
-from scoring.metrics import cell_loops, plain_loops
+from scoring.metrics import cell_loops, decimals, pages, plain_loops
 from scoring.metrics.cells import NO_WEIGHTS, Blocked, Counting, Leaves, Streams, Table
 from scoring.metrics.windows import Columns, Form, Layout, Places, floats_of, loose, lows
 from scoring.samples import Array
@@ -34,14 +35,19 @@ class Plain:
     """The counters of one bundle and side."""
 
     def __init__(self, form: Form) -> None:
-        self.form, self._linear, self._over = form, width(form.streams), 0
+        self.form, self._linear, self._over, self.taken = form, width(form.streams), 0, 0
         size = 2 * form.streams * (self._linear + plain_loops.EXTRA)
         self._low, self._high = np.zeros(size, dtype=np.uint8), np.zeros(size, dtype=np.uint32)
 
-    def count(self, stream: int, values: Array, column: Columns) -> None:
+    def count(self, stream: int, values: Array, column: Columns, w: Array | None) -> int:
+        """Count the values; how many were counted: none that has a weight."""
+        if w is not None:
+            return 0
         base = stream * (self._linear + plain_loops.EXTRA)
         raw = values.view(np.uint32)
         self._over += plain_loops.count_plain(values, raw, column, self._linear, base, self._low, self._high)
+        self.taken += len(values)
+        return len(values)
 
     def state(self) -> State:
         at = np.flatnonzero(self._high) if self._over else np.zeros(0, dtype=np.int64)
@@ -61,6 +67,11 @@ class Total:
         """Add the counters of a bundle."""
         low, at, high = (loose(state[name], kind) for name, kind in (("low", "u1"), ("at", "i8"), ("high", "u4")))
         plain_loops.add_plain(low, at, high, self.counts)
+
+    def add(self, stream: int, values: Array, times: Array) -> None:
+        """Add values that were seen ``times`` (n, 2) with each column."""
+        base = stream * (self._linear + plain_loops.EXTRA)
+        plain_loops.add_values(values, values.view(np.uint32), loose(times, np.uint32), self._linear, base, self.counts)
 
     def with_others(self, others: "list[Total]") -> "Total":
         """All of them together."""
@@ -83,22 +94,54 @@ class Total:
             places.append(place)
         return Leaves(self.form, cells, [NO_WEIGHTS] * self.form.streams, places)
 
-    def table(self) -> Table:
-        """The same counts in the first cells."""
-        table, leaves = Table(self.form, None), self.leaves()
-        for start, cells in zip(table.spans(), leaves.cells, strict=False):
-            values = floats_of(lows(cells).astype(np.uint32), narrow=True)
-            places: Places = np.zeros(len(values), dtype=np.int64)
-            cell_loops.first_cells(values, values.view(np.uint32), self.form.linear, places)
-            table.join({"places": places + start, "cells": cells, "sums": NO_WEIGHTS})
-        return table
+
+Counters = Plain | decimals.Decimals | pages.Pages
+Whole = Total | decimals.Total | pages.Total
 
 
-def table_of(state: State) -> Table:
-    """The counters of one bundle in the first cells."""
-    total = Total(Form.of(state["form"]))
-    total.join(state)
-    return total.table()
+def counters(form: Form, rows: int) -> Counters | None:
+    """What the first pass over about so many rows is counted in, where that is not the first cells."""
+    if pages.wanted(form, rows):
+        return pages.Pages(form)
+    if wanted(form, rows):
+        return Plain(form)
+    return decimals.Decimals(form) if decimals.wanted(form, rows) else None
+
+
+def _kind(state: State) -> type[Whole] | None:
+    """Where the counters of a bundle add up; None for the state of a table."""
+    kinds: Mapping[str, type[Whole]] = {"decimal": decimals.Total, "pages": pages.Total, "low": Total}
+    return next((kind for name, kind in kinds.items() if name in state), None)
+
+
+def _counted(state: State) -> Whole:
+    """The counters of one bundle."""
+    kind = _kind(state)
+    assert kind is not None
+    whole = kind(Form.of(state["form"]))
+    whole.join(state)
+    return whole
+
+
+def thinned(whole: pages.Total) -> Total:
+    """Values that were counted one by one in plain cells."""
+    total = Total(whole.form)
+    for stream, values, times in whole.counted():
+        total.add(stream, values, times)
+    return total
+
+
+def dense(whole: Whole) -> Table:
+    """The same counts in the first cells."""
+    if isinstance(whole, pages.Total):
+        return dense(thinned(whole))
+    table, leaves = Table(whole.form, None), whole.leaves()
+    for start, cells, sums in zip(table.spans(), leaves.cells, leaves.sums, strict=False):
+        values = floats_of(lows(cells), narrow=table.form.narrow)
+        places: Places = np.zeros(len(values), dtype=np.int64)
+        cell_loops.first_cells(values, values.view(table.form.key), table.form.linear, places)
+        table.join({"places": places + start, "cells": cells, "sums": sums})
+    return table
 
 
 def sparse(leaves: Leaves) -> bool:
@@ -108,53 +151,72 @@ def sparse(leaves: Leaves) -> bool:
 
 
 class PlainCounting(Counting):
-    """Counting whose first pass over large float32 data goes to plain cells."""
+    """Counting whose first pass goes to plain cells or to decimals where the data allows it."""
 
     def __init__(self, streams: Streams, blocked: Blocked, detail: bytes, rows: int) -> None:
         super().__init__(streams, blocked, detail, rows)
-        self._plain: dict[Side, Plain] = {}
+        self._counters: dict[Side, Counters | None] = {}
+        self._done: list[tuple[Side, Counters]] = []
 
     def _count(self, side: Side, stream: int, values: Array, column: Columns, w: Array | None) -> None:
-        form = self._form
+        form, taken = self._form, 0
         assert form is not None
-        if w is not None or self._fine is not None or not wanted(form, self._rows):
-            super()._count(side, stream, values, column, w)
-            return
-        if side not in self._plain:
-            self._plain[side] = Plain(form)
-        self._plain[side].count(stream, values, column)
+        if self._fine is None:
+            if side not in self._counters:
+                self._counters[side] = counters(form, self._rows)
+            own = self._counters[side]
+            taken = own.count(stream, values, column, w) if own is not None else 0
+            if own is not None and taken < len(values):  # from here on there are no others
+                self._counters[side] = None
+                self._done += [(side, own)] if own.taken else []
+        if taken < len(values):
+            rest = slice(taken, None)
+            super()._count(side, stream, values[rest], column[rest], None if w is None else w[rest])
 
     def states(self) -> dict[BlockKey, State]:
-        plain = {side: own.state() for side, own in self._plain.items()}
-        for side in [side for side in plain if side in self._sides]:
-            self._sides[side].join(table_of(plain.pop(side)).state())
+        for side, own in self._done:
+            self._sides[side].join(dense(_counted(own.state())).state())
+        plain = {side: own.state() for side, own in self._counters.items() if own is not None}
+        self._done, self._counters = [], {}
         return super().states() | {(FINE, side): state for side, state in plain.items()}
 
 
-def joined(known: Table | Total | None, state: State, layout: Layout | None) -> Table | Total:
+def joined(known: Table | Whole | None, state: State, layout: Layout | None) -> Table | Whole:
     """What is known with the state of a bundle added; in the first cells where either is."""
-    form = Form.of(state["form"])
-    if "low" in state and (known is None or isinstance(known, Total)):
-        known = known or Total(form)
-        known.join(state)
+    kind = _kind(state)
+    if kind is pages.Total and isinstance(known, Total):
+        known.join(_plain_state(state))
         return known
-    table = known.table() if isinstance(known, Total) else known or Table(form, layout)
-    table.join(table_of(state).state() if "low" in state else state)
+    if kind is not None and (known is None or isinstance(known, kind)):
+        known = kind(Form.of(state["form"])) if known is None else known
+        known.join(state)
+        return thinned(known) if isinstance(known, pages.Total) and known.full else known
+    table = known if isinstance(known, Table) else dense(known) if known else Table(Form.of(state["form"]), layout)
+    table.join(state if kind is None else dense(_counted(state)).state())
     return table
 
 
-def found(tables: Mapping[Side, Table | Total]) -> dict[Side | None, Leaves]:
+def _plain_state(state: State) -> State:
+    """The rows of a bundle in plain cells."""
+    counting = Plain(Form.of(state["form"]))
+    for stream, values, column in pages.rows_of(state):
+        counting.count(stream, values, column, None)
+    return counting.state()
+
+
+def found(tables: Mapping[Side, Table | Whole]) -> dict[Side | None, Leaves]:
     """The cells of each side, and of all sides together under None."""
-    totals = [table for table in tables.values() if isinstance(table, Total)]
-    if totals and len(totals) == len(tables):
-        leaves: dict[Side | None, Leaves] = {
-            side: table.leaves() for side, table in tables.items() if isinstance(table, Total)
-        }
-        whole = totals[0].with_others(totals[1:]).leaves() if len(totals) > 1 else None
+    if any(isinstance(table, Total) for table in tables.values()):  # then none stays value by value
+        tables = {side: thinned(table) if isinstance(table, pages.Total) else table for side, table in tables.items()}
+    wholes = [table for table in tables.values() if not isinstance(table, Table)]
+    if len(wholes) == len(tables) and len({type(whole) for whole in wholes}) == 1:
+        leaves: dict[Side | None, Leaves] = {side: own.leaves() for side, own in zip(tables, wholes, strict=True)}
+        first: Any = wholes[0]
+        whole = first.with_others(wholes[1:]).leaves() if wholes[1:] else None
     else:
-        dense = {side: table.table() if isinstance(table, Total) else table for side, table in tables.items()}
-        leaves = {side: Leaves.of(table) for side, table in dense.items()}
-        whole = Leaves.of(_together(list(dense.values()))) if len(dense) > 1 else None
+        known = {side: table if isinstance(table, Table) else dense(table) for side, table in tables.items()}
+        leaves = {side: Leaves.of(table) for side, table in known.items()}
+        whole = Leaves.of(_together(list(known.values()))) if len(known) > 1 else None
     if leaves:
         leaves[None] = whole or next(iter(leaves.values()))
     return leaves

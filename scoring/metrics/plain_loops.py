@@ -20,24 +20,27 @@ ONE_BITS = 127 << 23
 ONE_STEP = 127 * OCTAVE
 
 
+@compiled()
+def _cell(x: Any, bits: Any, linear: Any) -> Any:
+    if np.uint32(bits - np.uint32(1)) < np.uint32(ONE_BITS - 1):  # 0 < x < 1
+        return FIRST_NEGATIVE + 1 + np.int64(x * np.float32(linear))
+    if bits == np.uint32(0) or bits == np.uint32(TOP):
+        return np.int64(FIRST_NEGATIVE)
+    if bits < np.uint32(TOP):
+        above = (np.int64(bits) >> DROP) - ONE_STEP + 1 if bits > np.uint32(ONE_BITS) else np.int64(0)
+        return FIRST_NEGATIVE + linear + 1 + above
+    return LAST - ((np.int64(bits) - TOP) >> DROP)
+
+
 @compiled("int64(float32[::1], uint32[::1], uint8[::1], int64, int64, uint8[::1], uint32[::1])")
 def count_plain(values: Any, raw: Any, column: Any, linear: Any, base: Any, low: Any, high: Any) -> Any:
     """Count values (n,) with columns 0 or 1 from cell ``base`` on; how often a counter ran over.
 
     ``raw``: the bits of the values. ``low`` and ``high`` (2 · cells): the counters of both columns side by side.
     """
-    width = np.float32(linear)
-    inner, one, above, over = base + FIRST_NEGATIVE + 1, np.uint32(ONE_BITS - 1), base + FIRST_NEGATIVE + linear + 1, 0
+    over = 0
     for i in range(len(values)):
-        bits = np.uint32(raw[i])
-        if np.uint32(bits - np.uint32(1)) < one:  # 0 < x < 1
-            cell = inner + np.int64(values[i] * width)
-        elif bits == np.uint32(0) or bits == np.uint32(TOP):
-            cell = inner - 1
-        elif bits < np.uint32(TOP):
-            cell = above + ((np.int64(bits) >> DROP) - ONE_STEP + 1 if bits > np.uint32(ONE_BITS) else 0)
-        else:
-            cell = base + LAST - ((np.int64(bits) - TOP) >> DROP)
+        cell = base + _cell(values[i], raw[i], linear)
         k = 2 * cell + np.int64(column[i])
         count = np.int64(low[k]) + 1
         low[k] = np.uint8(count)
@@ -45,6 +48,15 @@ def count_plain(values: Any, raw: Any, column: Any, linear: Any, base: Any, low:
             high[k] += np.uint32(1)
             over += 1
     return over
+
+
+@compiled("void(float32[::1], uint32[::1], uint32[:,::1], int64, int64, uint32[::1])")
+def add_values(values: Any, raw: Any, times: Any, linear: Any, base: Any, counts: Any) -> Any:
+    """Add values (n,) that were seen ``times`` (n, 2) with each column to ``counts``; otherwise as count_plain."""
+    for i in range(len(values)):
+        cell = base + _cell(values[i], raw[i], linear)
+        counts[2 * cell] += times[i, 0]
+        counts[2 * cell + 1] += times[i, 1]
 
 
 @compiled("void(uint8[::1], int64[::1], uint32[::1], uint32[::1])")

@@ -1,8 +1,9 @@
 """Spearman's r of large data: the ranks of y and of f from cells of each axis, then one more pass over the pairs.
 
-The first pass counts y and f, each by itself; the second cuts the cells that saw several values. The last looks up the
-mid-ranks of every pair, among all rows and among those of its side, and adds up their products; for each block it
-counts the pairs in GROUPS × GROUPS cells of about equal weight, the same in every block.
+The first passes count y and f, each by itself, and cut the cells that saw several values, as those of other metrics do
+(``scoring.metrics.passes``). The last looks up the mid-ranks of every pair, among all rows and among those of its side,
+and adds up their products; for each block it counts the pairs in GROUPS × GROUPS cells of about equal weight, the same
+in every block.
 """
 
 from collections.abc import Mapping
@@ -14,13 +15,15 @@ import numpy as np
 from datasets.blocks import PRIVATE, PUBLIC, SIDES, Side
 from scoring.metrics import cell_loops as loops
 from scoring.metrics import tally
-from scoring.metrics.cells import NOTHING, Counting, Leaves, Stream, Table, ends
-from scoring.metrics.spread import correlation
-from scoring.metrics.windows import Form, Layout, bit_lengths, loose, lows, of_bytes, to_bytes
+from scoring.metrics.cells import NOTHING, Counting, Leaves, Stream, ends
+from scoring.metrics.passes import Measured, Passes, Reading, Sides
+from scoring.metrics.spread import Spread, correlation
+from scoring.metrics.windows import Layout, bit_lengths, loose, lows, of_bytes, to_bytes
 from scoring.samples import Array, Numbers, without_weightless
 from scoring.state import FINE, BlockKey, Collector, Floats, State, Which
 
-AXIS_CELLS = 1 << 20
+AXIS_CELLS = 1 << 22  # of a pass, both axes together
+ENOUGH = 1e-5  # the bound that will do where most values differ: what is left beyond the rows of rank_sorts
 GROUPS = 64
 PIECE = 1 << 16
 
@@ -118,66 +121,46 @@ class RankStudy:
     """See scoring.state.Study."""
 
     def __init__(self, rows: int) -> None:
-        self._budget = min(AXIS_CELLS, 4 * rows)
-        self._layout: Layout | None = None
-        self._tables: dict[Side, Table] = {}
+        reading = Reading(_worst, _axis_needs, unblocked, budget=AXIS_CELLS, enough=ENOUGH, few_rows=0)
+        self._axes = Passes(reading, rows=rows, blocks=1)
+        self._ranking = False
         self._sums: dict[Side, Floats] = {}
-        self._sides: dict[Side | None, Table] = {}
-        self._spread: dict[Side | None, list[tuple[float, float]]] = {}
+        self._spread: dict[Side | None, list[Spread]] = {}
         self._totals: dict[Side | None, float] = {}
-        self._passes = 0
 
     def take(self, side: Side, state: State) -> None:
-        if "places" not in state:
+        if "form" in state:
+            self._axes.take(side, state)
+        else:
             self._sums[side] = self._sums.get(side, np.zeros(2)) + state["sums"]
-            return
-        if side not in self._tables:
-            self._tables[side] = Table(Form.of(state["form"]), self._layout)
-        self._tables[side].join(state)
 
     def next(self) -> bytes | None:
-        if not self._tables:
+        if self._ranking:
             return None
-        self._passes += 1
-        whole = _together(self._tables)
-        if self._passes == 1:
-            self._layout = axis_layout(Leaves.of(whole), self._budget // len(self._tables))
-            self._tables = {}
-            return to_bytes(self._layout.to_arrays("fine"))
-        self._sides = {None: whole}
-        for side, table in self._tables.items():
-            self._sides[side] = table
-        self._tables = {}
+        about = self._axes.next()
+        if about is not None or not self._axes.leaves:
+            return about
+        self._ranking = True
         return self._ranked().to_bytes()
 
     def _ranked(self) -> Ranks:
-        layout = self._layout
-        assert layout is not None
-        seen = [side for side in SIDES if side in self._sides]
+        whole = self._axes.leaves[None]
+        layout = leaf_layout(whole)
+        seen = [side for side in SIDES if side in self._axes.leaves]
         rows = {side: 0 if len(seen) == 1 else 1 + place for place, side in enumerate(seen)}
         ranks = np.zeros((1 + max(rows.values()), layout.size))
-        groups, group_ends = np.zeros(layout.size, dtype=np.uint8), np.zeros((2, GROUPS, 2))
-        for side, table in self._sides.items():
-            leaves = Leaves.of(table)
-            row = 0 if side is None else rows[side]
-            self._spread[side] = []
+        for side, leaves in self._axes.leaves.items():
+            spreads = []
             for axis in (0, 1):
                 weight, mixed = leaves.weights(axis)
                 rank = midranks(weight)
-                ranks[row, leaves.places[axis]] = rank
-                self._spread[side].append(lost_and_variance(weight, mixed, rank))
-                if side is None:
-                    group = np.minimum(((rank + 0.5) * GROUPS).astype(np.int64), GROUPS - 1)
-                    groups[leaves.places[axis]] = group
-                    low, high = ends(leaves.cells[axis])
-                    first, last = (
-                        np.searchsorted(group, np.arange(GROUPS)),
-                        np.searchsorted(group, np.arange(GROUPS), "right"),
-                    )
-                    full = last > first
-                    group_ends[axis, full] = np.stack([low[first[full]], high[last[full] - 1]], axis=1)
-        self._totals = {side: float(Leaves.of(table).weights(0)[0].sum()) for side, table in self._sides.items()}
-        self._sides = {}
+                places = np.searchsorted(whole.cells[axis][:, 0], leaves.cells[axis][:, 0])
+                ranks[0 if side is None else rows[side], layout.spans[axis] + places] = rank
+                spreads.append(lost_and_variance(weight, mixed, rank))
+            self._spread[side] = spreads
+            self._totals[side] = float(leaves.weights(0)[0].sum())
+        grouped = [_groups(whole, axis) for axis in (0, 1)]
+        groups, group_ends = np.concatenate([own for own, _ in grouped]), np.stack([own for _, own in grouped])
         return Ranks(layout, ranks, np.array([rows.get(side, 0) for side in SIDES]), groups, group_ends)
 
     def value(self, _name: str, which: Which) -> tuple[float, float]:
@@ -193,30 +176,42 @@ class RankStudy:
         return {}
 
 
-def _together(tables: dict[Side, Table]) -> Table:
-    first, *others = tables.values()
-    if not others:
-        return first
-    whole = Table(first.form, first.layout)
-    for table in tables.values():
-        whole.join(table.state())
-    return whole
+def _groups(leaves: Leaves, axis: int) -> tuple[Array, Floats]:
+    """The group of each leaf of an axis, and least and greatest value of each group (GROUPS, 2)."""
+    group = np.minimum(((midranks(leaves.weights(axis)[0]) + 0.5) * GROUPS).astype(np.int64), GROUPS - 1)
+    low, high = ends(leaves.cells[axis])
+    first, last = (np.searchsorted(group, np.arange(GROUPS), side=at) for at in ("left", "right"))
+    full, group_ends = last > first, np.zeros((GROUPS, 2))
+    group_ends[full] = np.stack([low[first[full]], high[last[full] - 1]], axis=1)
+    return group.astype(np.uint8), group_ends
 
 
-def axis_layout(leaves: Leaves, budget: int) -> Layout:
-    """Every first cell of both axes as a window: cut in cells in proportion to its weight, or whole if exact."""
+def leaf_layout(leaves: Leaves) -> Layout:
+    """Every leaf as a window of one cell."""
     windows, spans = [], [0]
-    for axis in (0, 1):
-        cells = leaves.cells[axis]
-        weight, mixed = leaves.weights(axis)
-        share = weight * (budget / weight.sum()) * mixed
+    for cells in leaves.cells:
         low, high = lows(cells), cells[:, 0].astype(np.uint64)
-        length = bit_lengths(high - low)
-        finer = np.ceil(np.log2(np.maximum(share, 1.0))).astype(np.int64)
-        shift = np.clip(length - finer, 0, 63).astype(np.uint64)
-        windows.append(np.stack([low, high, shift], axis=1))
+        windows.append(np.stack([low, high, np.minimum(bit_lengths(high - low), 63).astype(np.uint64)], axis=1))
         spans.append(spans[-1] + len(cells))
     return Layout(leaves.form, np.concatenate(windows), tuple(spans))
+
+
+def _worst(leaves: Leaves) -> Measured:
+    """How far merged cells can move r: the bound of an r of 0, whatever the pairs are."""
+    if not len(leaves):
+        return {}
+    weights = [leaves.weights(axis) for axis in (0, 1)]
+    y, f = (lost_and_variance(weight, mixed, midranks(weight)) for weight, mixed in weights)
+    return {"spearman_r": correlation(y, f, 0.0)}
+
+
+def _axis_needs(sides: Sides) -> list[Floats]:
+    """Cells that hide w³ / m² each when cut in m hide least for m ∝ w: needs are the squares of weights."""
+    whole, found = sides[None], []
+    for axis in (0, 1):
+        weight, mixed = whole.weights(axis)
+        found.append(np.square(weight / weight.sum()) * mixed)
+    return found
 
 
 def midranks(weight: Floats) -> Floats:

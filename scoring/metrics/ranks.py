@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scoring.metrics import rank_passes, tally
+from scoring.metrics import rank_passes, rank_sorts, tally
 from scoring.metrics.cells import Counting, Leaves, Stream, ends
 from scoring.metrics.passes import Measured, Passes, Reading, Sides
 from scoring.metrics.spread import Spread, correlation
 from scoring.samples import Numbers, without_weightless
-from scoring.state import Collector, Counts, Floats, Options, Resampler, State, weights_of
+from scoring.state import Collector, Counts, Floats, Options, Resampler, State, Study, weights_of
 
 NAN = math.nan
 MIDDLE_CELLS = 1 << 17  # of a pass in which only the cells around the middle are cut
+NEAR = 1e-8  # more than a running sum is ever off, as a share of all weight
+ROUNDING = 1e-12  # two halves of the weight closer than this are equal
 
 
 class AbsoluteErrors:
@@ -119,10 +121,10 @@ class RankPairs:
         return tally.resampler(states, cap=self.cap)
 
     def collector(self, detail: bytes, rows: int) -> Collector:
-        return rank_passes.collector(detail, rows)
+        return rank_sorts.collector(detail) if rows <= rank_sorts.FEW else rank_passes.collector(detail, rows)
 
-    def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> rank_passes.RankStudy:
-        return rank_passes.RankStudy(rows)
+    def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Study:
+        return rank_sorts.SortedStudy() if rows <= rank_sorts.FEW else rank_passes.RankStudy(rows)
 
 
 def median_ae(state: State, options: Options) -> float:
@@ -148,10 +150,15 @@ def _middle(state: State) -> tuple[int, int]:
 
 
 def _halves(weight: Floats) -> tuple[int, int]:
+    """Where half the weight lies below; sums that differ by rounding alone, as of equal weights of 0.1, are equal."""
     cumulative = np.cumsum(weight)
-    half = cumulative[-1] / 2
-    cell = int(np.searchsorted(cumulative, half))
-    return cell, cell + 1 if cumulative[cell] == half and cell + 1 < len(cumulative) else cell
+    total = cumulative[-1]
+    cell = int(np.searchsorted(cumulative, total / 2))
+    for low in (cell - 1, cell):
+        near = 0 <= low < len(weight) - 1 and abs(2 * cumulative[low] - total) <= NEAR * total
+        if near and abs(weight[: low + 1].sum() - weight[low + 1 :].sum()) <= ROUNDING * total:
+            return low, low + 1
+    return cell, cell
 
 
 def spearman_r(state: State, options: Options) -> float:

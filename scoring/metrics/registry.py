@@ -91,7 +91,7 @@ def _probabilities() -> list[Entry]:
 def _ensembles() -> list[Entry]:
     means: dict[str, Family] = {}
     on_mean = [
-        (name, means.setdefault(family.name, ensembles.OnEnsembleMean(family)), finish, bound)
+        (name, means.setdefault(family.name, ensembles.on_mean(family)), finish, bound)
         for name, family, finish, bound in _numbers()
     ]
     return [

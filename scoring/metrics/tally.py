@@ -26,9 +26,10 @@ NOWHERE: Places = np.zeros(0, dtype=np.intp)
 MIXER = np.uint64(0x9E37_79B9_7F4A_7C15)
 MANTISSA = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 CAP = 1 << 20
-RESAMPLING_CAP = 1 << 12  # sampling error is far above what this loses
+RESAMPLING_CAP = 1 << 11  # sampling error is far above what this loses
 RESAMPLING_VALUES = 1 << 22  # blocks × cells held while resampling
-REPLICATES = 64  # resamples whose cells are held at once
+HALF = 2.0**24  # whole numbers up to here are exact in float32
+REPLICATES = 128  # resamples whose cells are held at once
 BATCH = 1 << 22  # cells joined at a time, so that many states need no more memory than a few
 
 
@@ -70,14 +71,15 @@ def celled(places: Keys, lo: Keys, hi: Keys, w: Floats) -> State:
 
 
 def _cells_joined(chosen: Sequence[tuple[State, int]]) -> State:
-    cell, inverse = np.unique(np.concatenate([state["cell"] for state, _ in chosen]), return_inverse=True)
-    lo, hi = (np.concatenate([state[name] for state, _ in chosen]) for name in ("lo", "hi"))
-    least, most = np.full((len(cell), lo.shape[1]), MANTISSA), np.full((len(cell), lo.shape[1]), ~MANTISSA)
-    np.minimum.at(least, inverse, lo)
-    np.maximum.at(most, inverse, hi)
-    w = np.zeros((len(cell), chosen[0][0]["w"].shape[1]))
-    for state, time in chosen:
-        w[np.searchsorted(cell, state["cell"])] += state["w"] * time
+    cell = np.unique(np.concatenate([state["cell"] for state, _ in chosen]))
+    keys, columns = chosen[0][0]["lo"].shape[1], chosen[0][0]["w"].shape[1]
+    least, most = np.full((len(cell), keys), MANTISSA), np.full((len(cell), keys), ~MANTISSA)
+    w = np.zeros((len(cell), columns))
+    for state, time in chosen:  # a state names each cell once
+        at = slice(None) if len(state["cell"]) == len(cell) else np.searchsorted(cell, state["cell"])
+        least[at] = np.minimum(least[at], state["lo"])
+        most[at] = np.maximum(most[at], state["hi"])
+        w[at] += state["w"] * time
     return celled(cell, least, most, w)
 
 
@@ -115,26 +117,42 @@ def resampler(states: Sequence[State], *, cap: int = CAP, fixed: int = 0) -> Res
 
     Cells are those of all states together, coarsened to RESAMPLING_CAP where the states do not share theirs already.
     """
-    limit = min(cap, RESAMPLING_CAP, max(64, RESAMPLING_VALUES // max(1, len(states))))
-    full = merged(states, cap=limit, fixed=fixed)
-    cells, columns = full["w"].shape
-    if not cells:
+    full, dense = aligned(states, cap=cap, fixed=fixed)
+    columns = full["w"].shape[1]
+    if not len(full["w"]):
         return lambda counts: (full for _ in counts)
-    places = _shared_places(states, full) if "cell" in full else _aligned_places(states, full, fixed)
-    dense = np.zeros((len(states), cells, columns))
-    for number, (place, w) in enumerate(places):
-        dense[number, place] = w
-    flat = dense.reshape(len(states), -1)
 
     def resample(counts: npt.NDArray[np.integer]) -> Iterator[State]:
-        for start in range(0, len(counts), REPLICATES):
-            weights = np.asarray(counts[start : start + REPLICATES], dtype=np.float64) @ flat
-            for weight in weights.reshape(-1, cells, columns):
+        for weights in products(counts, dense):
+            for weight in weights:
                 seen = weight[:, 0] > 0 if columns == 1 else weight[:, 0] + weight[:, 1] > 0
                 own = {"lo": full["lo"], "hi": full["hi"], "w": weight}
                 yield {"level": full["level"]} | (own if seen.all() else {k: v[seen] for k, v in own.items()})
 
     return resample
+
+
+def aligned(states: Sequence[State], *, cap: int = CAP, fixed: int = 0) -> tuple[State, Floats]:
+    """All states together, in as many cells as resampling needs, and the weight of each in them (states, cells, c)."""
+    limit = min(cap, RESAMPLING_CAP, max(64, RESAMPLING_VALUES // max(1, len(states))))
+    full = merged(states, cap=limit, fixed=fixed)
+    dense = np.zeros((len(states), *full["w"].shape))
+    if len(full["w"]):
+        places = _shared_places(states, full) if "cell" in full else _aligned_places(states, full, fixed)
+        for number, (place, w) in enumerate(places):
+            dense[number, place] = w
+    return full, dense
+
+
+def products(counts: npt.NDArray[np.integer], dense: Floats) -> Iterator[Floats]:
+    """The weights of some resamples at a time (r, cells, c)."""
+    flat = dense.reshape(len(dense), -1)
+    most = float(counts.max(initial=0)) * float(flat.sum(axis=0).max(initial=0.0))
+    if most < HALF and bool((flat == np.trunc(flat)).all()):  # sums of such whole numbers are exact in float32
+        flat = flat.astype(np.float32)
+    for start in range(0, len(counts), REPLICATES):
+        weights = (np.asarray(counts[start : start + REPLICATES], dtype=flat.dtype) @ flat).astype(np.float64)
+        yield weights.reshape(len(weights), *dense.shape[1:])
 
 
 def _shared_places(states: Sequence[State], full: State) -> Iterator[tuple[Places, Floats]]:

@@ -16,16 +16,9 @@ from rasterio.transform import from_origin
 
 from datasets.expect import Expectation
 from datasets.spec import Spec, parse_spec
+from tests.heads import head
 
 TOML = """
-[challenge]
-slug = "control"
-title = "Control"
-sponsor = "Sponsor"
-kind = "{kind}"
-[schedule]
-opens = 2026-01-01T00:00:00Z
-closes = 2026-03-01T00:00:00Z
 [truth]
 file = "hidden/truth"
 {truth}
@@ -35,14 +28,11 @@ file = "hidden/truth"
 [scoring]
 primary = "{metric}"
 metrics = ["{metric}"]
-[bounty]
-currency = "USD"
-pool = "0"
 """
 
 
 def spec(kind: str, truth: str = "", submission: str = "", *, metric: str = "rmse", blocks: str = "") -> Spec:
-    return parse_spec(TOML.format(kind=kind, truth=truth, submission=submission, metric=metric, blocks=blocks))
+    return parse_spec(head(kind) + TOML.format(truth=truth, submission=submission, metric=metric, blocks=blocks))
 
 
 TABLE = spec("table", 'id = ["id"]\ntarget = "y"', 'prediction = "p"')

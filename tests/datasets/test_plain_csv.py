@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from datasets.findings import Findings
-from datasets.formats import delimited, plain, table
+from datasets.formats import delimited, plain
+from datasets.formats.column_loops import all_inside
 from datasets.formats.delimited import read_columns
 from datasets.formats.plain import Cell, read_plain
 from datasets.threads import allow
@@ -187,6 +188,6 @@ def test_rows_far_shorter_than_the_first_ones_find_room(tmp_path: Path, monkeypa
 def test_the_quick_check_agrees_with_the_careful_one(values: list[float], low: float, width: float) -> None:
     array = np.array([*values, low, low + width])
     inside = bool(((array >= low) & (array <= low + width)).all())
-    assert table.all_inside(array, low, low + width) == inside
+    assert all_inside(array, low, low + width) == inside
     array[0] = np.nan
-    assert not table.all_inside(array, -10.0, 10.0)
+    assert not all_inside(array, -10.0, 10.0)

@@ -114,7 +114,9 @@ def test_numbers_are_those_of_python(values: list[str], tmp_path: Path) -> None:
     if read is not None:
         assert np.asarray(read.properties["score"]).tobytes() == wanted.tobytes()
     else:
-        assert any(len(value.lstrip("-0.")) > 19 or not 1e-307 < abs(float(value)) < 1e308 for value in values)
+        whole = [abs(int(value)) for value in values if value.lstrip("-").isdigit()]
+        odd = any(len(value.lstrip("-0.")) > 19 or not 1e-307 < abs(float(value)) < 1e308 for value in values)
+        assert odd or max(whole, default=0) > 2**53
 
 
 def collection(scores: list[str]) -> str:
@@ -171,6 +173,39 @@ def test_broken_utf8_is_left_alone(tmp_path: Path) -> None:
     for encoding, plain in (("utf-8", True), ("latin-1", False)):
         (tmp_path / "a").write_text(text, encoding=encoding)
         assert (geojson_plain.read_plain(tmp_path / "a", ["score"], None) is not None) == plain
+
+
+def test_what_stands_around_the_features_is_read_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geojson_plain, "ENDS", 2000)
+    monkeypatch.setattr(geojson_plain, "PIECE", 300)
+    path, text = tmp_path / "a", collection([str(i) for i in range(50)])
+    for note, plain in (("x" * 500, True), ("é" * 300, True), ("x" * 4000, False)):
+        for whole in (text[:-1] + f', "note": "{note}"}}', f'{{"note": "{note}", ' + text[1:]):
+            path.write_text(whole, encoding="utf-8")
+            read = geojson_plain.read_plain(path, ["score"], None)
+            assert (read is not None) == plain
+            assert read is None or read.members["note"] == json.dumps(note, ensure_ascii=False).encode()
+    for broken in (
+        text[:-1] + ', "note": "é"}',
+        '{"note": "é", ' + text[1:],
+        text.replace('"Polygon"', '"é": 1, "type": "P'),
+    ):
+        path.write_bytes(broken.encode("latin-1"))
+        assert geojson_plain.read_plain(path, ["score"], None) is None
+
+
+def test_texts_of_every_piece_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [f"söil {i}" for i in range(200)]
+    text = collection([str(i) for i in range(200)])
+    for i, label in enumerate(labels):
+        text = text.replace(f'"score": {i}}}', f'"score": {i}, "label": "{label}"}}')
+    (tmp_path / "a").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(threads, "allowed", lambda: 3)
+    monkeypatch.setattr(geojson_plain, "PIECE", 900)
+    read = geojson_plain.read_plain(tmp_path / "a", NAMES, "label")
+    assert read is not None
+    assert read.properties["label"] == labels
+    assert np.array_equal(read.properties["score"], np.arange(200.0))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from datasets import threads
 from datasets.canonical import Canonical
 from datasets.expect import Expectation
 from datasets.formats import ragged
+from datasets.formats import wkb as wkb_texts
 from datasets.formats.ragged import Ragged
 from datasets.formats.ring_loops import prove_valid
 from datasets.recheck import recheck
@@ -55,6 +56,15 @@ def test_plain_shapes_need_no_geos(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not ragged.valid(made([[bad]])).any()
 
 
+def test_turning_to_one_side_more_than_once_around_is_not_convex(monkeypatch: pytest.MonkeyPatch) -> None:
+    angle = 4 * np.pi / 5 * np.arange(5)
+    pentagram = list(zip(np.cos(angle).tolist(), np.sin(angle).tolist(), strict=True))
+    twice = [(0, 0), (4, 0), (4, 4), (0, 4), (0.5, 0.5), (3, 0.5), (3, 3), (0.2, 3)]
+    shapes = made([[pentagram], [pentagram[::-1]], [twice], [[(0, 0), (4, 0), (4, 4), (0, 4)]]])
+    monkeypatch.setattr(shapely, "is_valid", lambda shapes: np.zeros(len(shapes), dtype=np.bool_))
+    assert ragged.valid(shapes).tolist() == [False, False, False, True]
+
+
 def test_holes_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     hole = [(1, 1), (2, 2), (2, 1)]
     rows = [[star(8, i)] if i % 3 else [[(0, 0), (5, 0), (5, 5), (0, 5)], hole] for i in range(50)]
@@ -77,11 +87,11 @@ SEVERAL = shapely.multipolygons([shapely.box(20, 0, 21, 2), RINGED])
 
 
 def test_wkb_as_geos_reads_it() -> None:
-    read = ragged.from_wkb([wkb([BOX, SEVERAL], [1, 0, 1]), wkb([RINGED])], 100)
+    read = wkb_texts.from_wkb([wkb([BOX, SEVERAL], [1, 0, 1]), wkb([RINGED])], 100)
     assert read is not None
     wanted = [SEVERAL, shapely.multipolygons([BOX]), SEVERAL, shapely.multipolygons([RINGED])]
     assert shapely.equals_identical(read.shapes(), wanted).all()
-    assert ragged.from_wkb([wkb([BOX, SEVERAL])], 5 + 15 - 1) is None
+    assert wkb_texts.from_wkb([wkb([BOX, SEVERAL])], 5 + 15 - 1) is None
 
 
 @pytest.mark.parametrize(
@@ -103,8 +113,8 @@ def test_wkb_as_geos_reads_it() -> None:
     ],
 )
 def test_odd_wkb_is_left_alone(odd: Any) -> None:
-    assert ragged.from_wkb([wkb([BOX, odd])], 1000) is None
-    assert ragged.from_wkb([], 1000) is None
+    assert wkb_texts.from_wkb([wkb([BOX, odd])], 1000) is None
+    assert wkb_texts.from_wkb([], 1000) is None
 
 
 @settings(deadline=None, max_examples=60)
@@ -112,17 +122,17 @@ def test_odd_wkb_is_left_alone(odd: Any) -> None:
 def test_damaged_wkb_is_read_alike_or_left_alone(at: int, byte: int, cut: bool) -> None:
     text = shapely.to_wkb(SEVERAL)
     text = text[:at] if cut else text[:at] + bytes([byte]) + text[at + 1 :]
-    read = ragged.from_wkb([wkb([text])], 1000)
+    read = wkb_texts.from_wkb([wkb([text])], 1000)
     if read is not None:
         assert shapely.equals_identical(read.shapes(), [shapely.from_wkb(text)]).all()
 
 
 def test_offsets_outside_the_bytes_are_left_alone() -> None:
     data, offsets, index = wkb([BOX])
-    assert ragged.from_wkb([(data, offsets + 1, index)], 100) is None
-    assert ragged.from_wkb([(data, offsets - 1, index)], 100) is None
-    assert ragged.from_wkb([(data, offsets, index + 1)], 100) is None
-    assert ragged.from_wkb([(data, offsets, index - 1)], 100) is None
+    assert wkb_texts.from_wkb([(data, offsets + 1, index)], 100) is None
+    assert wkb_texts.from_wkb([(data, offsets - 1, index)], 100) is None
+    assert wkb_texts.from_wkb([(data, offsets, index + 1)], 100) is None
+    assert wkb_texts.from_wkb([(data, offsets, index - 1)], 100) is None
 
 
 @pytest.mark.parametrize("damage", ["open", "short", "empty"])

@@ -1,9 +1,13 @@
 """The walls hold against code inside a child, and a child's end is always a finding or a fault, never an outage."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +23,7 @@ from datasets.intake import Limits, intake
 from datasets.sandbox import SKIPPED_DRIVERS, Sandbox, clean_environment
 from tests.datasets import controls
 
+ROOT = Path(__file__).resolve().parents[2]
 EXPECT = Expectation.loose(controls.TABLE)
 SHORT = Limits(cpu=1, wall=2)
 
@@ -148,6 +153,102 @@ def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
     finally:
         sandbox.close()
     assert sandbox.pid() is None
+
+
+def spare_of(sandbox: Sandbox) -> psutil.Process:
+    """The child that waits for a request."""
+    server, end = psutil.Process(sandbox.pid()), time.monotonic() + 60
+    while not (children := server.children()):
+        assert time.monotonic() < end, "no child is kept ready"
+        time.sleep(0.005)
+    assert len(children) == 1
+    return children[0]
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        process.wait(10)
+    except psutil.NoSuchProcess:
+        return True
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_child_kept_ready_sees_one_request_and_the_next_another(rogue: Sandbox, tmp_path: Path) -> None:
+    rogue.walls()
+    seen = []
+    for number in range(4):
+        ready, folder = spare_of(rogue), tmp_path / str(number)
+        folder.mkdir()
+        said = tell(rogue, folder, "who")[1].split()
+        assert int(said[0]) == ready.pid, "the one that was ready is asked"
+        assert said[1] == "0", "nobody has asked it before"
+        assert gone(ready)
+        seen.append(ready.pid)
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_child_kept_ready_is_given_its_own_walls(rogue: Sandbox, walls: dict[str, bool], tmp_path: Path) -> None:
+    need(walls, "landlock")
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, other in ((first, second), (second, first)):
+        folder.mkdir(exist_ok=True)
+        other.mkdir(exist_ok=True)
+        (other / "upload").write_text("theirs", encoding="utf-8")
+        spare_of(rogue)
+        assert tell(rogue, folder, f"open {other / 'upload'}")[1] == "denied 13"
+        shutil.rmtree(folder / "out")
+    assert tell(rogue, first, f"open {first / 'upload'}")[1] == "done"
+
+
+def test_a_request_larger_than_a_pipe_reaches_the_child(rogue: Sandbox, tmp_path: Path) -> None:
+    spare_of(rogue)
+    (tmp_path / "upload").write_text("open /etc/passwd", encoding="utf-8")
+    expect = replace(EXPECT, classes=tuple(f"class {number}" for number in range(30_000)))
+    with pytest.raises(Rejected) as caught:
+        intake(tmp_path / "upload", format="csv", expect=expect, out=tmp_path / "out", sandbox=rogue)
+    assert caught.value.findings[0].message.startswith(("denied", "done"))
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_child_that_died_while_it_waited_is_not_missed(rogue: Sandbox, tmp_path: Path, stopped: bool) -> None:
+    rogue.walls()
+    ready = spare_of(rogue)
+    server = psutil.Process(rogue.pid())
+    if stopped:  # the server learns of the end only when it hands the request over
+        server.suspend()
+    ready.kill()
+    while ready.is_running() and ready.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.005)
+    server.resume()
+    assert tell(rogue, tmp_path, "who")[1].split()[1] == "0"
+
+
+@pytest.mark.parametrize("end", ["close", "kill"])
+def test_the_child_kept_ready_ends_with_its_server(end: str) -> None:
+    sandbox = Sandbox()
+    sandbox.walls()
+    ready, pid = spare_of(sandbox), sandbox.pid()
+    assert pid is not None
+    if end == "kill":
+        os.kill(pid, signal.SIGKILL)
+        assert gone(ready)
+    sandbox.close()
+    assert gone(ready)
+
+
+def test_the_child_kept_ready_ends_with_whoever_started_the_server(tmp_path: Path) -> None:
+    program = "from datasets.sandbox import shared; import time; shared().walls(); print(shared().pid(), flush=True)"
+    command = [sys.executable, "-c", f"{program}; time.sleep(600)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as owner:
+        assert owner.stdout is not None
+        server = psutil.Process(int(owner.stdout.readline()))
+        end = time.monotonic() + 60
+        while not (ready := server.children()):
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        owner.kill()
+    assert gone(ready[0])
+    assert gone(server)
 
 
 class Unwanted(Exception):

@@ -9,21 +9,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-HEAD = """
-[challenge]
-slug = "{slug}"
-title = "{slug}"
-sponsor = "Survey"
-kind = "{kind}"
-
-[schedule]
-opens = 2026-01-01T00:00:00Z
-closes = 2036-01-01T00:00:00Z
-
-[bounty]
-currency = "USD"
-pool = "0.00"
-"""
+from tests.heads import head
 
 
 @dataclass(frozen=True)
@@ -39,7 +25,7 @@ def directory(folder: Path, *, kind: str, sections: str, truth: Path, sample: Pa
     for name in ("public", "hidden", "sample"):
         (folder / name).mkdir(parents=True)
     slug = folder.name.replace("_", "-").lower()
-    (folder / "challenge.toml").write_text(HEAD.format(slug=slug, kind=kind) + sections, encoding="utf-8")
+    (folder / "challenge.toml").write_text(head(kind, slug=slug) + sections, encoding="utf-8")
     (folder / "overview.md").write_text("What is hidden?\n", encoding="utf-8")
     (folder / "agreement.md").write_text("For this contest only.\n", encoding="utf-8")
     shutil.copy(truth, folder / "hidden" / truth.name)

@@ -21,20 +21,11 @@ from portal.domain.views import EntryView
 from portal.services import accounts, agreements, challenges, publishing, submitting
 from portal.services.context import Context, open_context
 from portal.settings import Settings
+from tests.heads import head
 
 PASSWORD = "correct horse battery"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SPEC = """
-[challenge]
-slug = "{slug}"
-title = "Grades of {slug}"
-sponsor = "Survey"
-kind = "table"
-summary = "Say what lies where."
-tags = ["geology"]
-[schedule]
-opens = 2026-02-01T00:00:00Z
-closes = 2026-04-01T00:00:00Z
+SECTIONS = """
 [truth]
 file = "hidden/truth.csv"
 id = ["hole"]
@@ -52,12 +43,16 @@ seed = 7
 [scoring]
 primary = "rmse"
 metrics = ["rmse", "mae"]
-[bounty]
-currency = "USD"
-pool = "1000.00"
-prizes = [{{rank = 1, amount = "600.00"}}, {{rank = 2, amount = "400.00"}}]
 """
 _, RECIPIENT = generate_keys()
+
+
+def challenge_toml(slug: str, *, per_day: int, public: float) -> str:
+    """The challenge.toml of a table of grades, open in February and March 2026."""
+    opens, closes = "2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z"
+    title, summary = f"Grades of {slug}", "Say what lies where."
+    top = head("table", slug=slug, title=title, opens=opens, closes=closes, prizes=(600, 400), summary=summary)
+    return top + SECTIONS.format(per_day=per_day, public=public)
 
 
 def settings_for(folder: Path, url: str, **changes: Any) -> Settings:
@@ -95,7 +90,7 @@ class Town:
         return self.people["Operator"]
 
     def publish(self, slug: str = "grades", *, per_day: int = 5, public: float = 0.5) -> str:
-        answer = publication(self.ctx, SPEC.format(slug=slug, per_day=per_day, public=public), slug)
+        answer = publication(self.ctx, challenge_toml(slug, per_day=per_day, public=public), slug)
         return publishing.record_publication(self.ctx, actor=self.person("Sponsor"), answer=answer)
 
     def judge(self, slug: str = "grades") -> Actor:

@@ -10,20 +10,8 @@ from datasets.canonical import Canonical, pack_text
 from datasets.spec import Spec, parse_spec
 from scoring.kinds.pairing import Pairing
 from scoring.samples import Sample
+from tests.heads import head
 
-HEAD = """
-[challenge]
-slug = "test"
-title = "Test"
-sponsor = "Survey"
-kind = "{kind}"
-[schedule]
-opens = 2026-01-01T00:00:00Z
-closes = 2036-01-01T00:00:00Z
-[bounty]
-currency = "USD"
-pool = "0.00"
-"""
 TABLE = """
 [truth]
 file = "hidden/truth.csv"
@@ -42,7 +30,7 @@ metrics = ["rmse", "mae", "r2", "spearman_r", "median_ae"]
 
 
 def spec_of(kind: str, sections: str) -> Spec:
-    return parse_spec(HEAD.format(kind=kind) + sections)
+    return parse_spec(head(kind) + sections)
 
 
 def column(name: str, values: Sequence[Any] | np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:

@@ -57,7 +57,7 @@ def test_one_block_or_an_undefined_metric_has_no_interval() -> None:
     assert found.defined == 0
 
 
-@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "capture_auc"])
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "capture_curve", "capture_auc"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_aligned_tallies_resample_like_merging(name: str, weighted: bool) -> None:
     rng = np.random.default_rng(6)

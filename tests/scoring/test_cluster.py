@@ -1,24 +1,35 @@
 """Dask: the same answers as inline, large entries in bundles, a lost worker that costs nothing, cancelling."""
 
+import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import dask
+import distributed
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from datasets.blocks import Side
 from datasets.errors import EngineFault
 from scoring import cluster as dask_side
+from scoring import hosts
 from scoring.cluster import Cluster, Machine
 from scoring.contracts import ScoreReport
 from scoring.engine import Partials, PartTask, Runner
 from scoring.hosts import PartJob, attended
 from scoring.jobs import Inline
 from scoring.kinds import raster as raster_kind
+from scoring.places import LOOK_S, Gate, emptiest, share
 from scoring.settings import EngineSettings
-from scoring.worker import PLANS, Plans, run_with
+from scoring.worker import PLANS, Plans, packed, run_with, unpacked
 from tests.scoring import dying
 from tests.scoring.works import Works, publish
 
@@ -57,13 +68,17 @@ def until(ask: Callable[[], Any], patience: float = 60.0) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("stretch", [0.0, 60.0])
 def test_the_bundles_of_a_large_entry_give_the_same_bits(
-    works: Works, threads: Cluster, monkeypatch: pytest.MonkeyPatch
+    works: Works, threads: Cluster, monkeypatch: pytest.MonkeyPatch, stretch: float
 ) -> None:
     asked: list[PartJob] = []
     of = Plans.of
     monkeypatch.setattr(Plans, "of", lambda plans, job: asked.append(job) or of(plans, job))
     monkeypatch.setattr(raster_kind, "PART_BYTES", 1 << 10)
+    monkeypatch.setattr(hosts, "WORTH_S", 0.0)
+    monkeypatch.setattr(hosts, "STRETCH_S", stretch)
+    monkeypatch.setattr(hosts, "BYTE_S", 0.0)
     payload = works.payload(works.example.sample)
     alone = facts(run_with(works.settings, "score", payload))
     assert asked == []
@@ -128,6 +143,149 @@ def test_a_small_entry_does_not_wait_for_a_large_one(works: Works, monkeypatch: 
         finally:
             free.set()
         assert facts(large.result(60))["status"] == "scored"
+
+
+class Crowd:
+    """Stands in for run_with: large entries stay inside until they are let go."""
+
+    def __init__(self) -> None:
+        self.free, self.places, self.most = threading.Event(), Counter[str](), Counter[str]()
+        self._lock = threading.Lock()
+
+    def __call__(self, settings: EngineSettings, task: str, payload: bytes, *, host: Any) -> bytes:
+        if not isinstance(host, Machine):
+            return run_with(settings, task, payload, host=host)
+        with self._lock:
+            self.places[host.address] += 1
+            self.most[host.address] = max(self.most[host.address], self.places[host.address])
+        assert self.free.wait(60)
+        with self._lock:
+            self.places[host.address] -= 1
+        return run_with(settings, task, payload, host=host)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_has_one_large_entry_for_each_thread(
+    works: Works, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    crowd, payload = Crowd(), works.payload(works.example.sample)
+    monkeypatch.setattr(dask_side, "run_with", crowd)
+    with Cluster.local(workers=workers, settings=works.settings, processes=False) as made:
+        monkeypatch.setattr(dask_side, "LARGE_BYTES", 0)
+        large = [made.submit("score", payload) for _ in range(2 * workers + 1)]
+        monkeypatch.setattr(dask_side, "LARGE_BYTES", 1 << 40)
+        try:
+            until(lambda: len(crowd.places) == workers)
+            for _ in range(4 * workers):
+                assert facts(made.submit("score", payload).result(60))["status"] == "scored"
+            assert not any(job.done() for job in large)
+        finally:
+            crowd.free.set()
+        assert {facts(job.result(60))["status"] for job in large} == {"scored"}
+    assert len(crowd.most) == workers, "every worker had its share"
+    assert set(crowd.most.values()) == {1}
+
+
+def test_an_entry_that_waits_for_its_place_can_be_cancelled(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd, payload = Crowd(), works.payload(works.example.sample)
+    waiting, through = threading.Event(), Gate.through
+
+    def seen(gate: Gate, check: Callable[[], None]) -> Any:
+        return through(gate, lambda: (waiting.set(), check())[1])
+
+    monkeypatch.setattr(Gate, "through", seen)
+    monkeypatch.setattr(dask_side, "run_with", crowd)
+    monkeypatch.setattr(dask_side, "LARGE_BYTES", 0)
+    with Cluster.local(workers=1, settings=works.settings, processes=False) as made:
+        first, second = (made.submit("score", payload) for _ in range(2))
+        try:
+            assert waiting.wait(60)
+            second.cancel()
+            until(lambda: [worker.busy for worker in made.workers()] == [1])
+        finally:
+            crowd.free.set()
+        assert facts(first.result(60))["status"] == "scored"
+        with pytest.raises(EngineFault):
+            second.result(10)
+    assert crowd.most.total() == 1
+
+
+def test_whoever_stops_waiting_takes_no_answer_from_others(threads: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask joins the fetches of one client; a fetch that is slow must not be given up half-way."""
+    client_side: Any = distributed.client
+    slow = client_side.retry_operation
+
+    async def slowly(*task: Any, **more: Any) -> Any:
+        await asyncio.sleep(4 * LOOK_S)
+        return await slow(*task, **more)
+
+    monkeypatch.setattr(client_side, "retry_operation", slowly)
+    host, end = object.__new__(Machine), time.monotonic() + 60
+
+    def check() -> None:
+        assert time.monotonic() < end
+
+    host.check = check  # type: ignore[method-assign]
+    futures = [threads._client.submit(lambda: b"answer", pure=False) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        waits = []
+        for future in futures:
+            waits.append(pool.submit(host._result, future))
+            time.sleep(LOOK_S / 4)
+        assert [wait.result(60) for wait in waits] == [b"answer"] * 4
+
+
+@given(st.dictionaries(st.text(), st.integers(1, 8)), st.lists(st.text()))
+def test_the_next_entry_goes_where_fewest_are(workers: dict[str, int], lost: list[str]) -> None:
+    places = sum(workers.values())
+    taken = [name for name in lost if name not in workers]
+    for _ in range(places):
+        name = emptiest(workers, taken)
+        assert name is not None
+        taken.append(name)
+    assert all(taken.count(name) == threads for name, threads in workers.items()), "every place is taken once"
+    assert workers or emptiest(workers, lost) is None
+
+
+def of_bundle(number: int) -> Partials:
+    """Partials of odd shapes: none, several places, keys with blanks, a heavy one."""
+    places: list[tuple[str, Side]] = [("", "public"), (f"{number} block of 7", "private"), ("0 0", "neither")]
+    state = {"sums": np.arange(float(number)), "more": np.full((2, number), number, dtype=np.int64)}
+    return {place: {"plain": state, "other": {"sums": np.zeros(0)}} for place in places[: number % 4]}
+
+
+def flat(found: Iterable[Partials]) -> list[Any]:
+    return [
+        (place, family, name, array.tolist(), array.dtype.str, array.shape)
+        for partials in found
+        for place, states in [*partials.items(), ("end", {})]
+        for family, state in sorted(states.items())
+        for name, array in sorted(state.items())
+    ]
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.floats(0, 1), st.floats(0, 1), st.integers(1, 4), st.booleans())
+def test_bundles_come_in_order_wherever_they_are_computed(
+    bundles: int, places: int, worth: float, stretch: float, threads: int, heavy: bool
+) -> None:
+    def away(task: Any, pieces: list[hosts.Stretch]) -> Iterator[Partials]:
+        assert len(pieces) >= min(bundles - 1, places)
+        for first, last in pieces:
+            yield from unpacked(packed(map(task, range(first, last))), last - first)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hosts, "WORTH_S", worth * 1e-5)
+        patch.setattr(hosts, "STRETCH_S", stretch * 1e-3)
+        patch.setattr(hosts, "BYTE_S", 1.0 if heavy else 0.0)
+        run: Any = hosts.sent(away, threads=threads, places=places)
+        assert flat(run(of_bundle, bundles)) == flat(map(of_bundle, range(bundles)))
+
+
+@given(st.integers(0, 64), st.integers(0, 200))
+def test_large_entries_share_the_threads_of_a_machine(threads: int, entries: int) -> None:
+    each = share(threads, entries)
+    assert each >= 1
+    assert each * max(1, entries) <= max(threads, entries, 1)
 
 
 def test_progress_rises_from_0_to_1_over_any_number_of_passes() -> None:
@@ -203,3 +361,17 @@ def test_a_worker_lost_in_the_middle_of_a_large_entry_costs_nothing(
     monkeypatch.setattr(dask_side, "work", dying.work_with_losses)
     assert facts(processes.submit("score", payload).result(120)) == alone
     assert (works.settings.scratch / dying.MARK).exists()
+
+
+def _with_a_client_of_the_worker() -> Any:
+    distributed.get_client()
+    return dask.config.get("scheduler")
+
+
+def test_a_cluster_in_this_process_leaves_dask_as_it_was(works: Works) -> None:
+    with dask.config.set(scheduler="threads"):
+        with Cluster.local(workers=2, settings=works.settings, processes=False) as made:
+            for worker in made.workers():
+                asked = made._client.submit(_with_a_client_of_the_worker, pure=False, workers=[worker.name])
+                assert asked.result(30) == "dask.distributed"
+        assert dask.config.get("scheduler") == "threads"

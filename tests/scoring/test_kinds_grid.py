@@ -145,6 +145,28 @@ def test_vectors_of_the_energy_score_run_along_their_dimension() -> None:
     )
 
 
+@settings(max_examples=25)
+@given(
+    over=st.sampled_from([("lat",), ("lon",), ("lon", "lat"), ("time",), ("time", "lon"), ("time", "lat", "lon")]),
+    blocks=st.sampled_from(["", BY_TIME]),
+    part=st.sampled_from([8, 200, 1 << 20]),
+)
+def test_cells_of_a_vector_have_its_number_in_every_part(over: tuple[str, ...], blocks: str, part: int) -> None:
+    if blocks and "time" in over:
+        return  # a vector in several blocks is scored in pieces
+    options = f"[scoring.options.energy_score]\nover = {list(over)}".replace("'", '"')
+    challenge = spec(("energy_score",), submission='member = "m"', options=options, blocks=blocks)
+    truth, members = field(), np.stack([field(1), field(2), field(3)], axis=-1)
+    entry = grid(members, {**COORDS, "m": np.arange(3)}, "m")
+    axes = tuple(list(COORDS).index(dim) for dim in over)
+    away = np.sqrt(np.square(members - truth[..., None]).sum(axis=axes)).mean(axis=-1)
+    apart = np.sqrt(np.square(members[..., None] - members[..., None, :]).sum(axis=axes)).sum(axis=(-1, -2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "PART_BYTES", part)
+        found = score(challenge, TruthSet(grid(truth, COORDS)), entry).scores.overall["energy_score"]
+    assert found == pytest.approx((away - apart / 18).mean(), rel=1e-12)
+
+
 def test_times_are_blocks_by_their_date() -> None:
     stamps = np.array(["2020-01-01", "2020-02-01"], dtype="datetime64[ns]").astype(np.int64)
     truth = grid(np.zeros((2, 1)), {"time": stamps, "x": [0.0]}, types={"time": "time"})

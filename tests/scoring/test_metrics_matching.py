@@ -1,4 +1,4 @@
-"""Metrics of matched points and polygons, worked by hand."""
+"""Metrics of matched points and polygons: blocks, ties, resampling, and their edges."""
 
 import math
 from dataclasses import replace
@@ -13,63 +13,12 @@ from scoring.metrics.matching import Matching
 from scoring.metrics.registry import METRICS
 from scoring.samples import Matches, Reach
 from scoring.state import Resampled, State
-
-# five targets; the 1st, 3rd and 4th take a point; four points of values 5 1 2 2 in truth
-POINTS = Matches(
-    rank=np.array([1, 2, 3, 4, 5]),
-    hit=np.array([1, 0, 1, 1, 0], dtype=bool),
-    n_truth=4.0,
-    value=np.array([1.0, 0, 5, 2, 0]),
-    distance=np.array([10.0, 0, 20, 60, 0]),
-    value_total=10.0,
-    reach=Reach(first=np.array([3, 1, 0, 3]), value=np.array([5.0, 1, 2, 2]), targets=5),
-)
-POINTS_HAND = {
-    "hits": 3.0,
-    "precision": 3 / 5,
-    "recall": 3 / 4,
-    "f1": 6 / 9,
-    "average_precision": (1 / 1 + 2 / 3 + 3 / 4) / 4,
-    "captured_value": 8 / 10,
-    "captured_value_at_k": 6 / 10,
-    "reach_at_k": 3.0,
-    "reached_value_at_k": 8 / 10,
-    "discovery_auc": (1 + 1 + 8 + 8 + 8) / 5 / 10,  # the value in reach after each of the five targets
-    "mean_distance": 30.0,
-}
-
-# three footprints of IoU 0.96, 0.62, 0.30 with the free truth they overlap most; two truths
-IOU = np.array([0.96, 0.62, 0.30])
-POLYGONS = Matches(
-    rank=np.array([2, 1, 3]),
-    hit=IOU[:, None] >= np.array([0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]),
-    n_truth=2.0,
-    iou=np.array([0.96, 0.62, 0.0]),
-)
-POLYGONS_HAND = {
-    "f1_iou50": 4 / 5,
-    "precision": 2 / 3,
-    "recall": 1.0,
-    "average_precision": 1.0,
-    "map_iou": (3 * 1.0 + 7 * 0.25) / 10,  # above 0.62 only the second-ranked is left: ½ / 2
-    "mean_iou": 0.79,
-}
+from tests.golden.by_hand import OF_POINTS, POINTS
 
 
 def score(kind: str, name: str, sample: Matches, **options: Any) -> float:
     metric = METRICS[kind, name]
     return metric.finish(metric.family.partial(sample, {}), {name: options})
-
-
-@pytest.mark.parametrize("name", sorted(name for sample, name in METRICS if sample == "points"))
-def test_points_worked_by_hand(name: str) -> None:
-    options = {"k": 3} if name.endswith("_at_k") else {}
-    assert score("points", name, POINTS, **options) == pytest.approx(POINTS_HAND[name], rel=1e-14)
-
-
-@pytest.mark.parametrize("name", sorted(name for sample, name in METRICS if sample == "polygons"))
-def test_polygons_worked_by_hand(name: str) -> None:
-    assert score("polygons", name, POLYGONS) == pytest.approx(POLYGONS_HAND[name], rel=1e-14)
 
 
 def test_blocks_interleave_by_rank() -> None:
@@ -79,7 +28,7 @@ def test_blocks_interleave_by_rank() -> None:
         np.array([2, 3, 5]), np.array([False, True, False]), 3.0, value=np.array([0, 5.0, 0]), value_total=7.0
     )
     merged = family.merge([family.partial(right, {}), family.partial(left, {})])
-    assert METRICS["points", "average_precision"].finish(merged, {}) == pytest.approx(POINTS_HAND["average_precision"])
+    assert METRICS["points", "average_precision"].finish(merged, {}) == pytest.approx(OF_POINTS["average_precision"])
     assert METRICS["points", "captured_value"].finish(merged, {}) == pytest.approx(0.8)
     assert merged["rank"].tolist() == [1, 3, 4]
     assert merged["missed"].tolist() == [[2, 5], [1, 1]]

@@ -1,4 +1,4 @@
-"""Metrics of probabilities: worked by hand and against scikit-learn."""
+"""Metrics of probabilities: against scikit-learn, and their edges."""
 
 import math
 from typing import Any
@@ -15,19 +15,6 @@ from scoring.samples import Probabilities
 
 Y = np.array([1, 0, 1, 0, 0])
 P = np.array([0.9, 0.8, 0.8, 0.3, 0.1])
-HAND = {
-    "log_loss": -(2 * math.log(0.9) + math.log(0.2) + math.log(0.8) + math.log(0.7)) / 5,
-    "brier": (0.01 + 0.64 + 0.04 + 0.09 + 0.01) / 5,
-    "roc_auc": (3 + 2.5) / 6,
-    "average_precision": 0.5 * 1 + 0.5 * 2 / 3,
-    "ece": (0.1 + 0.6 + 0.3 + 0.1) / 5,  # 15 bins: 0.1 | 0.3 | 0.8 0.8 | 0.9
-    "capture_curve": 0.25,  # the best 10 % are half of the one best row, which holds half the positives
-    "capture_auc": (0.2 * 0.25 + 0.4 * 0.75 + 0.4 * 1.0),
-    "accuracy": 4 / 5,  # at 0.5: 0.9 and 0.8 are hits, the other 0.8 a false alarm
-    "f1_macro": (2 * 2 / 5 + 2 * 2 / 5) / 2,
-    "f1": 2 * 2 / (2 * 2 + 1),
-    "iou": 2 / 3,
-}
 
 
 def state_of(name: str, y: Any, p: Any, w: Any = None, **options: Any) -> Any:
@@ -38,24 +25,6 @@ def state_of(name: str, y: Any, p: Any, w: Any = None, **options: Any) -> Any:
 
 def score(name: str, y: Any, p: Any, w: Any = None, **options: Any) -> float:
     return METRICS["probabilities", name].finish(state_of(name, y, p, w, **options), {name: options})
-
-
-@pytest.mark.parametrize("name", sorted(HAND))
-def test_worked_by_hand(name: str) -> None:
-    assert score(name, Y, P) == pytest.approx(HAND[name], rel=1e-14)
-
-
-def test_every_metric_is_worked_by_hand() -> None:
-    assert set(HAND) == {name for sample, name in METRICS if sample == "probabilities"}
-
-
-def test_several_classes_worked_by_hand() -> None:
-    y, p = [0, 1, 2], [[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.7, 0.2, 0.1]]
-    assert score("log_loss", y, p) == pytest.approx(-(math.log(0.5) + math.log(0.6) + math.log(0.1)) / 3)
-    assert score("brier", y, p) == pytest.approx((0.25 + 0.09 + 0.04 + 0.04 + 0.16 + 0.04 + 0.49 + 0.04 + 0.81) / 3)
-    # the surest class is right, right, wrong; with 2 bins 0.5 lies in the lower, 0.6 and 0.7 in the upper
-    assert score("ece", y, p, bins=2) == pytest.approx((abs(1 - 0.5) + abs(1 - (0.6 + 0.7))) / 3)
-    assert score("roc_auc", y, p) == pytest.approx((0.5 + 1 + 0.0) / 3)
 
 
 BINARY = {
@@ -183,6 +152,22 @@ def test_a_code_beyond_the_classes_is_refused() -> None:
 def test_bins_of_ece_are_closed_above() -> None:
     assert score("ece", [1, 0], [0.5, 0.6], bins=2) == pytest.approx((0.5 + 0.6) / 2)
     assert score("ece", [1, 0], [0.0, 0.5], bins=2) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("bins", [2, 10, 15, 25, 87, 100])
+def test_a_probability_written_as_an_edge_is_that_edge(bins: int, dtype: Any) -> None:
+    """0.28 is the end of the seventh of 25 bins, though 0.28 × 25 > 7 in floating point, and in float32 as well."""
+    ends = (np.arange(1, bins + 1) / bins).astype(dtype)
+    family = METRICS["probabilities", "ece"].family
+    state = family.partial(Probabilities(np.ones(bins, dtype=int), ends), {"ece": {"bins": bins}})
+    assert state["sums"][:, 0].tolist() == [1.0] * bins
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_probability_of_the_threshold_is_decided_for(dtype: Any) -> None:
+    for threshold in (0.1, 0.3, 0.5, 0.7, 0.9):
+        assert score("accuracy", [1, 0], np.array([threshold, 0.0], dtype=dtype), threshold=threshold) == 1
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,83 +12,15 @@ from scipy.stats import spearmanr
 from sklearn import metrics as sk
 
 from scoring import engine
-from scoring.kinds.pairing import Pairing
-from scoring.metrics import cells, passes, plain, rank_passes
-from scoring.metrics.registry import families
-from scoring.samples import Numbers, Probabilities
+from scoring.metrics import cells, ensemble_loops, pages, passes, plain, rank_passes, rank_sorts
+from scoring.samples import Ensemble, Numbers, Probabilities
 from scoring.statistics import pack, unpack
-
-ORDER = ("roc_auc", "average_precision", "capture_curve", "capture_auc")
-SIDES = ("public", "private", "neither")
+from tests.scoring.large import KINDS, ORDER, SIDES, cut_up, exact, scored, truth_of, values
 
 
 @pytest.fixture(autouse=True)
 def all_data_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "SMALL", 0)
-
-
-def scored(
-    samples: list[Any], names: tuple[str, ...], *, parts: int = 3, blocks: int = 1, run: Any = engine.inline
-) -> Any:
-    """What the engine makes of samples; with several blocks they take turns on the three sides."""
-    kind = "probabilities" if isinstance(samples[0], Probabilities) else "numbers"
-    spec: Any = SimpleNamespace(scoring=SimpleNamespace(metrics=names, options={}))
-    placed = [(f"b{i % blocks}", SIDES[i % blocks % 3] if blocks > 1 else "public", s) for i, s in enumerate(samples)]
-    cut = [placed[len(placed) * k // parts : len(placed) * (k + 1) // parts] for k in range(parts)]
-    pairing = Pairing(parts, lambda part: iter(cut[part]), blocks, sum(len(s.y) for s in samples))
-    plan = engine.Plan(pairing, families(kind, names), {}, names)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "sample_type", lambda _: kind)
-        patch.setattr(engine.Plan, "of", classmethod(lambda cls, *_: plan))
-        made = engine.score(spec, None, None, run=run)  # type: ignore[arg-type]
-        return SimpleNamespace(made=made, rows=engine.by_block(spec, made), off=engine.block_bounds(spec, made))
-
-
-def cut_up(sample: Any, pieces: int) -> list[Any]:
-    """The sample in pieces, one of them empty."""
-    edges = [0, 0, *(len(sample.y) * (k + 1) // pieces for k in range(pieces))]
-    names = ("y", "f", "w") if isinstance(sample, Numbers) else ("y", "p", "w")
-    columns = [getattr(sample, name) for name in names]
-    spans = pairwise(edges)
-    return [type(sample)(*(None if c is None else c[a:b] for c in columns)) for a, b in spans]
-
-
-def values(kind: str, rng: np.random.Generator, n: int) -> np.ndarray:
-    """Scores that make trouble for cells."""
-    found = {
-        "probabilities": lambda: rng.random(n),
-        "few": lambda: np.round(rng.random(n), 2),
-        "constant": lambda: np.full(n, 0.25),
-        "denormal": lambda: rng.integers(0, 40, n) * 5e-324,
-        "huge": lambda: rng.normal(size=n) * 10.0 ** rng.integers(-300, 300, n),
-        "clustered": lambda: 1000.0 + rng.integers(0, 1000, n) * 2.0**-40,
-        "signed zero": lambda: rng.choice([0.0, -0.0, 0.5, -0.5], n),
-        "negative": lambda: -np.exp(rng.normal(size=n)),
-        "ends": lambda: rng.choice([0.0, 1.0, 1.0 - 2.0**-53, 2.0**-30, -1e-310], n),
-    }
-    return np.asarray(found[kind]())
-
-
-KINDS = ("probabilities", "few", "constant", "denormal", "huge", "clustered", "signed zero", "negative", "ends")
-
-
-def truth_of(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A truth that goes a little with the scores, with both classes."""
-    order = np.argsort(np.argsort(p)) / len(p)
-    y = (rng.random(len(p)) < 0.2 + 0.6 * order).astype(np.int64)
-    y[:2] = [0, 1]
-    return y
-
-
-def exact(y: np.ndarray, p: np.ndarray, w: Any = None) -> dict[str, float]:
-    wide = p.astype(np.float64)
-    area = sk.roc_auc_score(y, wide, sample_weight=w)
-    share = np.average(y, weights=w)
-    return {
-        "roc_auc": area,
-        "average_precision": sk.average_precision_score(y, wide, sample_weight=w),
-        "capture_auc": (1 - share) * area + share / 2,
-    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -209,6 +140,7 @@ def test_the_median_is_right_on_every_side(kind: str, n: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("most", [1 << 4, 1 << 12, 1 << 20])
 def test_spearman_is_within_its_bound(kind: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_sorts, "FEW", 0)
     monkeypatch.setattr(rank_passes, "AXIS_CELLS", most)
     rng = np.random.default_rng(6)
     y = values(kind, rng, 2000)
@@ -223,9 +155,80 @@ def test_spearman_is_within_its_bound(kind: str, most: int, monkeypatch: pytest.
     assert value is not None
     assert abs(value - truth) <= off + 1e-9
     if most == 1 << 20:
-        assert off < 0.05
+        assert off < 1e-9
     ((place, own),) = found.rows
     assert abs(own["spearman_r"] - truth) <= found.off[place].get("spearman_r", 0.0) + 1e-9
+
+
+@pytest.mark.parametrize("few", [0, 1 << 20])
+def test_spearman_of_every_side_is_that_of_its_own_ranks(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_sorts, "FEW", few)
+    rng = np.random.default_rng(10)
+    y = np.round(rng.normal(size=6000), 2)
+    f = y + rng.normal(size=6000)
+    found = scored([Numbers(y[k::3], f[k::3]) for k in range(3)], ("spearman_r",), blocks=3)
+    sides = {"overall": slice(None), "public": slice(0, None, 3), "private": slice(1, None, 3)}
+    for which, own in sides.items():
+        truth = spearmanr(y[own], f[own]).statistic
+        assert getattr(found.made.scores, which)["spearman_r"] == pytest.approx(truth, abs=1e-9)
+    for k, (place, own) in enumerate(found.rows):
+        truth = spearmanr(y[k::3], f[k::3]).statistic
+        assert abs(own["spearman_r"] - truth) <= found.off[place]["spearman_r"] < 0.1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS), n=st.integers(2, 600),
+    piece=st.sampled_from([3, 10, 1 << 18]),
+    blocks=st.sampled_from([1, 3]), weighted=st.sampled_from(["none", "some", "all"]), narrow=st.booleans(),
+)  # fmt: skip
+def test_sorted_ranks_are_exact_however_rows_are_cut(
+    seed: int, kind: str, n: int, piece: int, blocks: int, weighted: str, narrow: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    y = values(kind, rng, n)
+    f = np.sign(y) * np.abs(y) ** 0.5 * rng.random(n)
+    if narrow:
+        y, f = np.clip(y, -1e38, 1e38).astype(np.float32), f.astype(np.float32)
+    times = rng.integers(1, 4, n) if weighted != "none" else np.ones(n, dtype=np.int64)
+    edges = np.linspace(0, n, 6).astype(int)
+    samples = []
+    for k, (a, b) in enumerate(pairwise(edges)):
+        if weighted == "some" and k % 2:
+            times[a:b] = 1
+        plain_rows = weighted == "none" or (weighted == "some" and k % 2)
+        samples.append(Numbers(y[a:b], f[a:b], None if plain_rows else times[a:b].astype(float)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "SMALL", 0)
+        patch.setattr(rank_sorts, "PIECE", piece)
+        made = scored(samples, ("spearman_r",), blocks=blocks).made
+        again = scored(samples, ("spearman_r",), blocks=blocks, run=engine.threads(3)).made
+    assert (again.scores, pack(again.block_states)) == (made.scores, pack(made.block_states))
+    assert made.bounds == {}
+    if len(np.unique(y)) == 1 or len(np.unique(f)) == 1:
+        assert made.scores.overall["spearman_r"] is None
+        return
+    truth = spearmanr(np.repeat(y, times), np.repeat(f, times)).statistic
+    assert made.scores.overall["spearman_r"] == pytest.approx(truth, abs=1e-11)
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_order_of_ensemble_means_is_counted_like_that_of_numbers(blocks: int) -> None:
+    rng = np.random.default_rng(11)
+    y, asked = rng.normal(size=3000), []
+    x = y[:, None] + rng.normal(size=(3000, 5))
+
+    def counted(task: engine.PartTask, bundles: int) -> Any:
+        asked.append(task.detail)
+        return engine.inline(task, bundles)
+
+    names, thirds = ("median_ae", "spearman_r", "rmse"), [slice(k, None, 3) for k in range(3)]
+    found = scored([Ensemble(y[own], x[own]) for own in thirds], names, blocks=blocks, run=counted).made
+    means = ensemble_loops.member_means(np.ascontiguousarray(x.T))
+    alone = scored([Numbers(y[own], means[own]) for own in thirds], names, blocks=blocks).made
+    assert len(asked) > 1
+    assert (found.scores, found.bounds) == (alone.scores, alone.bounds)
+    assert found.scores.overall["median_ae"] == pytest.approx(np.median(np.abs(means - y)), rel=1e-9)
 
 
 def test_a_refinement_narrows_the_bound_until_it_is_small_enough() -> None:
@@ -271,7 +274,7 @@ def test_every_value_lies_within_the_ends_of_its_plain_cell(values: list[float],
         total = plain.Total(cells.Form(2, narrow=True))
         for number, value in enumerate(given_values):
             counting = plain.Plain(total.form)
-            counting.count(1, given_values[number : number + 1], np.array([number % 2], dtype=np.uint8))
+            counting.count(1, given_values[number : number + 1], np.array([number % 2], dtype=np.uint8), None)
             alone = plain.Total(total.form)
             alone.join(counting.state())
             ((low,), (high,)) = cells.ends(alone.leaves().cells[1])
@@ -290,7 +293,7 @@ def test_plain_counters_run_over_without_loss() -> None:
     form = cells.Form(1, narrow=True)
     counting, total = plain.Plain(form), plain.Total(form)
     column = (np.arange(1000) % 4 == 0).astype(np.uint8)
-    counting.count(0, np.full(1000, 0.25, dtype=np.float32), column)
+    counting.count(0, np.full(1000, 0.25, dtype=np.float32), column, None)
     total.join(counting.state())
     total.join(counting.state())
     assert total.leaves().cells[0][:, 2:].tolist() == [[1500, 500]]
@@ -300,6 +303,7 @@ def test_plain_counters_run_over_without_loss() -> None:
 @pytest.mark.parametrize("weighted", ["none", "some", "all"])
 def test_plain_cells_end_exact_too(kind: str, weighted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "ROWS", 0)
+    monkeypatch.setattr(pages, "ROWS", 0)
     monkeypatch.setattr(plain, "LINEAR", 1 << 15)
     rng = np.random.default_rng(len(kind))
     with np.errstate(over="ignore"):
@@ -323,6 +327,7 @@ def test_plain_cells_end_exact_too(kind: str, weighted: str, monkeypatch: pytest
 
 def test_one_pass_is_enough_where_plain_cells_are_fine_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "ROWS", 0)
+    monkeypatch.setattr(pages, "ROWS", 0)
     monkeypatch.setattr(plain, "LINEAR", 1 << 12)
     monkeypatch.setattr(passes, "FEW_ROWS", 0)
     monkeypatch.setattr(passes, "ENOUGH", 1e-3)

@@ -22,6 +22,7 @@ from scoring.rules import (
     render,
     sample_type,
 )
+from tests.heads import head
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AT_POINTS = {"truth": 'grid = "public/g.tif"', "submission": 'meaning = "continuous"'}
@@ -58,15 +59,7 @@ def spec_of(
         "raster": ("", ""),
         "grid": ('variable = "v"', ""),
     }[kind]
-    return parse_spec(f"""
-[challenge]
-slug = "a"
-title = "A"
-sponsor = "S"
-kind = "{kind}"
-[schedule]
-opens = 2026-01-01T00:00:00Z
-closes = 2026-03-01T00:00:00Z
+    return parse_spec(f"""{head(kind)}
 [truth]
 file = "hidden/truth.x"
 {keys[0]}
@@ -77,9 +70,6 @@ file = "hidden/truth.x"
 primary = {primary}
 metrics = {metrics}
 {options}
-[bounty]
-currency = "USD"
-pool = "10.00"
 """)
 
 

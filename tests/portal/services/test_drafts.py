@@ -17,10 +17,10 @@ from portal.domain.permissions import Actor
 from portal.domain.views import DraftEdit, DraftView, PrizeEdit
 from portal.services import challenges, paying, publishing, ranking
 from portal.store.tables import Draft
-from tests.portal.town import SPEC, FakeEngine, Town, publication
+from tests.portal.town import FakeEngine, Town, challenge_toml, publication
 
 ZIP = b"PK\x03\x04 the truth is 42 and hidden"
-TOML = SPEC.format(slug="fresh", per_day=5, public=0.5)
+TOML = challenge_toml("fresh", per_day=5, public=0.5)
 
 
 class Checker:

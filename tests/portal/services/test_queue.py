@@ -2,12 +2,13 @@
 
 import uuid
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from datasets.errors import EngineFault
 from portal.dispatch import Dispatcher
-from portal.domain.errors import Forbidden
+from portal.domain.errors import Conflict, Forbidden
 from portal.domain.states import EntryState
 from portal.services import collecting, operating, submitting
 from portal.store.queue import Claim
@@ -213,6 +214,69 @@ def test_work_that_was_lost_is_cancelled_when_its_progress_is_written(
     dispatcher.step()
     assert engine.jobs[0].cancelled
     assert submitting.entry(both.ctx, actor=both.person("Expert A"), entry_id=entry.id).progress is None
+
+
+def test_an_entry_withdrawn_while_it_is_scored_is_cancelled_and_its_answer_dropped(
+    both: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.dispatch.PROGRESS_S", 0.0)
+    both.publish(per_day=1)
+    expert = both.expert("Expert A")
+    entry = both.send(expert, "2")
+    engine = FakeEngine(lambda _task, _payload: None)
+    dispatcher = Dispatcher(both.ctx, engine, slots=4)
+    dispatcher.step()
+    with both.ctx.reading() as session:
+        row = session.get_one(Submission, uuid.UUID(entry.id))
+        work = Claim("score", row.id, row.fence, row.attempts, row.lease_until or row.received_at)
+    shown = submitting.withdraw(both.ctx, actor=expert, entry_id=entry.id)
+    assert shown.state is EntryState.WITHDRAWN
+    assert not collecting.record(both.ctx, work=work, answer=score_answer(both.ctx, engine.tasks[0][1]))
+    collecting.fault(both.ctx, work=work, reason="the worker was lost")
+    collecting.give_back(both.ctx, work=work)
+    assert collecting.sweep(both.ctx) == 0
+    dispatcher.step()
+    assert engine.jobs[0].cancelled
+    assert not dispatcher.busy
+    assert state(both, entry.id) is EntryState.WITHDRAWN
+    assert scores(both) == 0
+    again = both.send(expert, "3")
+    both.score_all()
+    assert state(both, again.id) is EntryState.SCORED
+    assert scores(both) == 1
+
+
+def test_withdrawing_and_recording_at_once_leave_one_of_two_ends(both: Town) -> None:
+    both.publish(per_day=40)
+    expert = both.expert("Expert A")
+    entries = [both.send(expert, str(number)) for number in range(8)]
+    held = claim(both, limit=8)
+    answers = {work: answer(both, work) for work in held}
+
+    def act(work: Claim, number: int) -> object:
+        if number == 0:
+            return collecting.record(both.ctx, work=work, answer=answers[work])
+        return submitting.withdraw(both.ctx, actor=expert, entry_id=str(work.id))
+
+    for work in held:
+        recorded, withdrawn = at_once(2, partial(act, work))
+        assert isinstance(recorded, bool)
+        assert isinstance(withdrawn, Conflict) is recorded
+        assert state(both, str(work.id)) is (EntryState.SCORED if recorded else EntryState.WITHDRAWN)
+    ends = [state(both, entry.id) for entry in entries]
+    assert scores(both) == ends.count(EntryState.SCORED)
+    assert submitting.quota(both.ctx, actor=expert, slug="grades").used == ends.count(EntryState.SCORED)
+
+
+def test_what_is_held_is_not_lost(both: Town) -> None:
+    both.publish()
+    expert = both.expert("Expert A")
+    both.send(expert, "1")
+    second = both.send(expert, "2")
+    held = claim(both)
+    assert collecting.lost(both.ctx, held=held) == set()
+    submitting.withdraw(both.ctx, actor=expert, entry_id=second.id)
+    assert {str(work.id) for work in collecting.lost(both.ctx, held=held)} == {second.id}
 
 
 def test_large_entries_leave_half_of_the_slots_to_small_ones(both: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ def test_rejected_entries_do_not_count_until_their_own_cap(lite: Town) -> None:
         lite.send(expert, "1")
 
 
-def test_only_a_waiting_entry_can_be_withdrawn_and_it_gives_its_slot_back(lite: Town) -> None:
+def test_an_entry_without_a_result_can_be_withdrawn_and_gives_its_slot_back(lite: Town) -> None:
     lite.publish(per_day=1)
     expert = lite.expert("Expert A")
     entry = lite.send(expert)

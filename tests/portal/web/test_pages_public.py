@@ -150,6 +150,7 @@ def test_an_entry_in_every_state(expert: LintingClient, show: Show, state: str) 
     assert "targets.geojson" in whole
     assert part.strip() in whole, "what htmx brings is what the page held"
     assert ("hx-get" in part) == (state in ("queued", "scoring")), "asks again only while something can change"
+    assert ("/withdraw" in part) == (state in ("queued", "scoring")), "what has a result stays"
 
 
 def test_nothing_is_said_twice(expert: LintingClient, show: Show) -> None:

@@ -14,9 +14,9 @@ from portal.services import challenges, collecting, publishing
 from portal.services.context import Context
 from scoring.contracts import InspectReport
 from tests.portal.web.browser import LintingClient, bearer
-from tests.portal.web.world import SPEC, World, publication
+from tests.portal.web.world import World, challenge_toml, publication
 
-TOML = SPEC.format(slug="new-facies", opens="2026-01-01T00:00:00Z", closes="2036-03-01T00:00:00Z")
+TOML = challenge_toml("new-facies", opens="2026-01-01T00:00:00Z", closes="2036-03-01T00:00:00Z")
 ROWS: list[dict[str, Any]] = [
     {
         "entry": "perfect",

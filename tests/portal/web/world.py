@@ -13,21 +13,10 @@ from portal.domain.views import EntryView
 from portal.services import accounts, agreements, challenges, collecting, publishing, submitting
 from portal.services.context import Context
 from scoring.contracts import FileFacts, FindingModel, PublishReport, ScoreReport, Scores
+from tests.heads import head
 from tests.portal.web.browser import new_person
 
-SPEC = """
-[challenge]
-slug = "{slug}"
-title = "Facies of {slug}"
-sponsor = "Survey"
-kind = "table"
-summary = "Say what lies where."
-tags = ["geology"]
-
-[schedule]
-opens = {opens}
-closes = {closes}
-
+SECTIONS = """
 [truth]
 file = "hidden/truth.csv"
 id = ["well", "depth"]
@@ -48,11 +37,6 @@ seed = 7
 [scoring]
 primary = "rmse"
 metrics = ["rmse", "mae"]
-
-[bounty]
-currency = "USD"
-pool = "1000.00"
-prizes = [{{rank = 1, amount = "600.00"}}, {{rank = 2, amount = "400.00"}}]
 """
 FILES = {"train.csv": b"well,depth,facies\n" + b"W-1,1000.5,3\n" * 400, "notes/read me.txt": b"Units are metres.\n"}
 PREVIEWS = {
@@ -114,12 +98,18 @@ def publish(context: Context, slug: str, sponsor: Actor) -> None:
     publishing.record_publication(context, actor=sponsor, answer=publication(context, slug))
 
 
+def challenge_toml(slug: str, *, opens: str, closes: str) -> str:
+    """The challenge.toml of a table of facies."""
+    title, summary = f"Facies of {slug}", "Say what lies where."
+    top = head("table", slug=slug, title=title, opens=opens, closes=closes, prizes=(600, 400), summary=summary)
+    return top + SECTIONS
+
+
 def publication(context: Context, slug: str) -> bytes:
     """What the engine would answer to a publish task."""
     now = datetime.now(UTC).replace(microsecond=0)
-    spec = SPEC.format(
-        slug=slug, opens=(now - timedelta(days=1)).isoformat(), closes=(now + timedelta(days=30)).isoformat()
-    )
+    opens, closes = (now - timedelta(days=1)).isoformat(), (now + timedelta(days=30)).isoformat()
+    spec = challenge_toml(slug, opens=opens, closes=closes)
     files = tuple(
         StoredFile(path=path, bytes=len(content), sha256=_put(context, content).digest)
         for path, content in FILES.items()
