@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import deflate
 import numpy as np
 import numpy.typing as npt
 import rasterio
@@ -29,15 +30,18 @@ MAX_FEATURES = 5_000
 MAX_VERTICES = 200_000
 MERCATOR = "EPSG:3857"
 MAX_CLASSES = 12
-Rgba = npt.NDArray[np.uint8]
+Bytes = npt.NDArray[np.uint8]
 # Ink to gold for amounts; twelve muted map tints, told apart in order, for classes.
 RAMP = np.array([(38, 50, 56), (78, 93, 94), (128, 132, 116), (184, 160, 96), (214, 168, 44), (255, 214, 102)])
 TINTS = np.array(
     [
         (122, 143, 106), (196, 154, 69), (92, 122, 148), (168, 99, 83), (142, 121, 158), (110, 158, 150),
         (201, 184, 142), (84, 92, 84), (190, 128, 140), (150, 160, 60), (70, 110, 110), (230, 200, 90),
-    ]
+    ],
+    dtype=np.uint8,
 )  # fmt: skip
+_SHADES = np.linspace(0, len(RAMP) - 1, 255)
+AMOUNTS = np.column_stack([np.interp(_SHADES, np.arange(len(RAMP)), channel) for channel in RAMP.T]).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -77,53 +81,55 @@ def _raster(canonical: Canonical) -> Preview | None:
     if not known.any():
         return None
     transform = Affine(*canonical.attrs["transform"]) @ Affine.scale(step)
-    image, bounds = _warped(_coloured(values, known), transform, canonical.attrs.get("crs"))
-    return Preview(_png(image), "image/png", _degrees(bounds), canonical.attrs.get("crs") is None)
+    colours, table = _coloured(values, known)
+    image, bounds = _warped(colours, transform, canonical.attrs.get("crs"))
+    return Preview(_png(image, table), "image/png", _degrees(bounds), canonical.attrs.get("crs") is None)
 
 
-def _coloured(values: Array, known: npt.NDArray[np.bool_]) -> Rgba:
-    """RGBA (4, height, width): classes get tints, amounts a ramp between their 2nd and 98th percentile."""
-    rgba = np.zeros((4, *values.shape), dtype=np.uint8)
+def _coloured(values: Array, known: npt.NDArray[np.bool_]) -> tuple[Bytes, Bytes]:
+    """The colour of every cell (height, width), 0 where nothing is known, and what colours there are (n, 3).
+
+    Classes get tints, amounts a ramp between their 2nd and 98th percentile.
+    """
+    colours = np.zeros(values.shape, dtype=np.uint8)
     seen = values[known]
     levels = np.unique(seen) if values.dtype.kind in "iub" else seen
     if values.dtype.kind in "iub" and len(levels) <= MAX_CLASSES:
-        colours = TINTS[np.searchsorted(levels, seen)]
-    else:
-        low, high = np.percentile(seen.astype(float), (2, 98))
-        share = np.clip((seen - low) / (high - low or 1.0), 0, 1) * (len(RAMP) - 1)
-        stops = np.arange(len(RAMP))
-        colours = np.column_stack([np.interp(share, stops, RAMP[:, channel]) for channel in range(3)])
-    for channel in range(3):
-        rgba[channel][known] = colours[:, channel]
-    rgba[3][known] = 255
-    return rgba
+        colours[known] = 1 + np.searchsorted(levels, seen)
+        return colours, TINTS
+    low, high = np.percentile(seen.astype(float), (2, 98))
+    share = np.clip((seen - low) / (high - low or 1.0), 0, 1)
+    colours[known] = 1 + np.rint(share * (len(AMOUNTS) - 1)).astype(np.uint8)
+    return colours, AMOUNTS
 
 
-def _warped(rgba: Rgba, transform: Affine, crs: str | None) -> tuple[Rgba, tuple[float, float, float, float]]:
+def _warped(colours: Bytes, transform: Affine, crs: str | None) -> tuple[Bytes, tuple[float, float, float, float]]:
     """The image in web mercator, and its bounds in mercator metres."""
-    _, height, width = rgba.shape
+    height, width = colours.shape
     if crs is None:
-        return rgba, array_bounds(height, width, transform)
+        return colours, array_bounds(height, width, transform)
     edges = array_bounds(height, width, transform)
     target, wide, high = calculate_default_transform(crs, MERCATOR, width, height, *edges)
     shrink = max(wide, high) / MAX_PIXELS
     if shrink > 1:
         target, wide, high = target @ Affine.scale(shrink), max(1, round(wide / shrink)), max(1, round(high / shrink))
-    image = np.zeros((4, high, wide), dtype=np.uint8)
+    image = np.zeros((high, wide), dtype=np.uint8)
     nearest = Resampling.nearest
     reproject(
-        rgba, image, src_transform=transform, src_crs=crs, dst_transform=target, dst_crs=MERCATOR, resampling=nearest
+        colours, image, src_transform=transform, src_crs=crs, dst_transform=target, dst_crs=MERCATOR, resampling=nearest
     )
     return image, array_bounds(high, wide, target)
 
 
-def _png(image: Rgba) -> bytes:
-    """RGBA (4, height, width) as PNG (ISO/IEC 15948): one header, one deflated block of unfiltered rows."""
-    height, width = image.shape[1:]
-    rows = np.zeros((height, 1 + 4 * width), dtype=np.uint8)
-    rows[:, 1:] = np.moveaxis(image, 0, -1).reshape(height, -1)
-    header = struct.pack("!2L5B", width, height, 8, 6, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
+def _png(image: Bytes, colours: Bytes) -> bytes:
+    """Places in a table of colours (height, width) as PNG (ISO/IEC 15948), 0 transparent: unfiltered rows, deflated."""
+    height, width = image.shape
+    rows = np.zeros((height, 1 + width), dtype=np.uint8)
+    rows[:, 1:] = image
+    header = struct.pack("!2L5B", width, height, 8, 3, 0, 0, 0)
+    table = bytes(3) + colours.tobytes()
+    body = deflate.zlib_compress(rows.tobytes(), 6)
+    parts = ((b"IHDR", header), (b"PLTE", table), (b"tRNS", b"\0"), (b"IDAT", body), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack("!L", len(data)) + name + data + struct.pack("!L", zlib.crc32(name + data)) for name, data in parts
     )

@@ -34,7 +34,9 @@ def _layers(tmp_path: Path, store: LocalStore, *files: Path) -> tuple[Layer, ...
 def _read_png(data: bytes, tmp_path: Path) -> np.ndarray:
     (tmp_path / "p.png").write_bytes(data)
     with rasterio.open(tmp_path / "p.png", driver="PNG") as source:
-        return source.read()
+        table = source.colormap(1)
+        colours = np.array([table[place] for place in range(len(table))], dtype=np.uint8)
+        return np.moveaxis(colours[source.read(1)], -1, 0)
 
 
 def _map(band: np.ndarray, *, crs: str | None = WKT, cell: float = CELL, **more: np.ndarray) -> Canonical:
