@@ -1,14 +1,13 @@
 """Tasks on Dask: a local cluster or a remote scheduler over TLS. The only module that imports distributed.
 
 Dask computes and never remembers: nothing here is the record of anything, and a lost worker is an EngineFault that the
-portal answers by trying again. Tasks give bytes. A large entry goes to the worker with fewest of them, which works on
+portal answers by trying again. Tasks give bytes. A large entry goes to a worker near its truth, which works on
 as many as it has threads and leaves its place in the line to small ones meanwhile. Its bundles are spread over the
 workers of its machine, which share the scratch folder, where that is worth the messages: a small entry waits for one
 stretch of bundles at most. A task looks at its own state on the worker between bundles and while its file is read, so
 a cancelled one ends within a moment; what it tells of its progress travels as an event.
 """
 
-import json
 import logging
 import os
 import threading
@@ -20,7 +19,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -28,11 +26,10 @@ import dask
 import distributed
 
 from datasets.errors import EngineFault
-from scoring.contracts import LARGE_BYTES
 from scoring.engine import Partials, PartTask, Runner
 from scoring.hosts import AHEAD, PartJob, Stopped, Stretch, here, sent
 from scoring.jobs import Done, WorkerFacts
-from scoring.places import LOOK_S, Gate, emptiest, share
+from scoring.places import LOOK_S, Gate, host_of, nearest, outline, share
 from scoring.settings import EngineSettings
 from scoring.worker import PLANS, parts, run_with, unpacked, warm_up
 
@@ -172,11 +169,11 @@ class Cluster:
             EngineFault: the cluster is gone.
         """
         self._call_again()
-        large = is_large(task, payload)
+        large, truth = outline(task, payload)
         name = f"{LARGE if large else SMALL}-{uuid4().hex}"
         send = partial(self._client.submit, key=name, pure=False, retries=0, priority=ENTRY)
         try:
-            place = self._place() if large else None
+            place = self._place(truth) if large else None
             there = {"workers": [place], "allow_other_workers": True} if place else {}
             future = send(work, self._settings, task, payload, large, **there)
         except Exception as error:  # a closed client raises whatever it was doing
@@ -185,15 +182,15 @@ class Cluster:
         self._jobs[name] = job
         return job
 
-    def _place(self) -> str | None:
-        """The worker with fewest large entries, those of other scoring loops included; None: let Dask choose."""
+    def _place(self, truth: str) -> str | None:
+        """A worker near the truth that has few large entries, of whatever scoring loop; None: let Dask choose."""
         ours = {key: job.place for key, job in list(self._jobs.items()) if job.place and not job.done()}
         with suppress(OSError, TimeoutError):  # the scheduler went away just now
             if self._client.status == "running":
                 found = self._client.scheduler_info(n_workers=-1)["workers"]
                 held = self._client.processing()
                 all_ = ours | {key: name for name, keys in held.items() for key in keys if _is_large(key)}
-                return emptiest({name: int(about["nthreads"]) for name, about in found.items()}, all_.values())
+                return nearest({name: int(about["nthreads"]) for name, about in found.items()}, all_.values(), truth)
         return None
 
     def warm(self) -> None:
@@ -229,16 +226,6 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def is_large(task: str, payload: bytes) -> bool:
-    """Whether a task may take long: a draft, or an entry whose upload is large. Tickets that are none are small."""
-    if task != "score":
-        return True
-    try:
-        return int(json.loads(payload)["bytes"]) > LARGE_BYTES
-    except (ValueError, KeyError, TypeError):
-        return False
 
 
 def work(settings: EngineSettings | None, task: str, payload: bytes, large: bool = False) -> bytes:
@@ -382,9 +369,9 @@ async def forget(job: PartJob) -> None:
 
 def neighbours(client: Any, address: str) -> dict[str, int]:
     """The workers on the machine of ``address``, itself included, which see its scratch folder; threads of each."""
-    here_ = urlsplit(address).hostname
+    here_ = host_of(address)
     found = client.scheduler_info(n_workers=-1)["workers"]
-    return {name: int(about["nthreads"]) for name, about in found.items() if urlsplit(name).hostname == here_}
+    return {name: int(about["nthreads"]) for name, about in found.items() if host_of(name) == here_}
 
 
 def _environment() -> dict[str, str]:

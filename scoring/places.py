@@ -1,10 +1,16 @@
-"""Places of large entries: each goes where fewest are, and a worker lets only as many begin as it has threads."""
+"""Places of large entries: each goes near its truth, and a worker lets as many begin as it has threads."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
+from urllib.parse import urlsplit
 
+from scoring.contracts import LARGE_BYTES
+
+HOMES = 2  # hosts that open a truth while they have places: one alone makes a fashionable challenge wait
 LOOK_S = 0.2  # between two looks of whoever waits whether it is still wanted
 
 
@@ -23,6 +29,38 @@ class Gate:
             yield
         finally:
             self._free.release()
+
+
+def outline(task: str, payload: bytes) -> tuple[bool, str]:
+    """Whether a task may take long (a draft, or an entry whose upload is large), and which truth it needs.
+
+    Tickets that are none are small.
+    """
+    if task != "score":
+        return True, ""
+    try:
+        ticket = json.loads(payload)
+        return int(ticket["bytes"]) > LARGE_BYTES, str(ticket["truth"]["digest"])
+    except (ValueError, KeyError, TypeError):
+        return False, ""
+
+
+def host_of(worker: str) -> str:
+    """The machine of a worker's address; its workers share a disk, and so the truths that are open."""
+    return urlsplit(worker).hostname or worker
+
+
+def nearest(workers: Mapping[str, int], taken: Iterable[str], truth: str) -> str | None:
+    """The emptiest worker of the truth's own hosts while one has a place; then the emptiest of all.
+
+    Hosts are chosen by rendezvous hashing (Thaler and Ravishankar, 1998): when one comes or goes, only its own truths
+    move. ``truth`` "": any host is as good.
+    """
+    held = Counter(taken)
+    hosts = {host_of(name) for name in workers} if truth else set()
+    homes = sorted(hosts, key=lambda host: blake2b(f"{truth} {host}".encode(), digest_size=8).digest())[:HOMES]
+    free = {name: n for name, n in workers.items() if host_of(name) in homes and held[name] < n}
+    return emptiest(free or workers, held.elements())
 
 
 def emptiest(workers: Mapping[str, int], taken: Iterable[str]) -> str | None:

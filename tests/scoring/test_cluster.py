@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from datasets.blocks import Side
 from datasets.errors import EngineFault
 from scoring import cluster as dask_side
-from scoring import hosts
+from scoring import hosts, places
 from scoring.cluster import Cluster, Machine
 from scoring.contracts import ScoreReport
 from scoring.engine import Partials, PartTask, Runner
 from scoring.hosts import PartJob, attended
 from scoring.jobs import Inline
 from scoring.kinds import raster as raster_kind
-from scoring.places import LOOK_S, Gate, emptiest, share
+from scoring.places import HOMES, LOOK_S, Gate, emptiest, host_of, nearest, share
 from scoring.settings import EngineSettings
 from scoring.worker import PLANS, Plans, packed, run_with, unpacked
 from tests.scoring import dying
@@ -82,7 +82,7 @@ def test_the_bundles_of_a_large_entry_give_the_same_bits(
     payload = works.payload(works.example.sample)
     alone = facts(run_with(works.settings, "score", payload))
     assert asked == []
-    monkeypatch.setattr(dask_side, "LARGE_BYTES", 0)
+    monkeypatch.setattr(places, "LARGE_BYTES", 0)
     assert facts(threads.submit("score", payload).result(60)) == alone
     assert len(asked) > 1, "bundles went through the cluster"
     until(lambda: PLANS._plans == {})
@@ -133,9 +133,9 @@ def test_a_small_entry_does_not_wait_for_a_large_one(works: Works, monkeypatch: 
     monkeypatch.setattr(dask_side, "run_with", slow_when_large)
     payload = works.payload(works.example.sample)
     with Cluster.local(workers=1, settings=works.settings, processes=False) as made:
-        monkeypatch.setattr(dask_side, "LARGE_BYTES", 0)
+        monkeypatch.setattr(places, "LARGE_BYTES", 0)
         large = made.submit("score", payload)
-        monkeypatch.setattr(dask_side, "LARGE_BYTES", 1 << 40)
+        monkeypatch.setattr(places, "LARGE_BYTES", 1 << 40)
         try:
             assert begun.wait(60)
             assert facts(made.submit("score", payload).result(60))["status"] == "scored"
@@ -171,9 +171,9 @@ def test_a_worker_has_one_large_entry_for_each_thread(
     crowd, payload = Crowd(), works.payload(works.example.sample)
     monkeypatch.setattr(dask_side, "run_with", crowd)
     with Cluster.local(workers=workers, settings=works.settings, processes=False) as made:
-        monkeypatch.setattr(dask_side, "LARGE_BYTES", 0)
+        monkeypatch.setattr(places, "LARGE_BYTES", 0)
         large = [made.submit("score", payload) for _ in range(2 * workers + 1)]
-        monkeypatch.setattr(dask_side, "LARGE_BYTES", 1 << 40)
+        monkeypatch.setattr(places, "LARGE_BYTES", 1 << 40)
         try:
             until(lambda: len(crowd.places) == workers)
             for _ in range(4 * workers):
@@ -195,7 +195,7 @@ def test_an_entry_that_waits_for_its_place_can_be_cancelled(works: Works, monkey
 
     monkeypatch.setattr(Gate, "through", seen)
     monkeypatch.setattr(dask_side, "run_with", crowd)
-    monkeypatch.setattr(dask_side, "LARGE_BYTES", 0)
+    monkeypatch.setattr(places, "LARGE_BYTES", 0)
     with Cluster.local(workers=1, settings=works.settings, processes=False) as made:
         first, second = (made.submit("score", payload) for _ in range(2))
         try:
@@ -245,6 +245,32 @@ def test_the_next_entry_goes_where_fewest_are(workers: dict[str, int], lost: lis
         taken.append(name)
     assert all(taken.count(name) == threads for name, threads in workers.items()), "every place is taken once"
     assert workers or emptiest(workers, lost) is None
+
+
+HOSTS = st.integers(1, 6)
+
+
+@given(HOSTS, st.integers(1, 3), st.text(min_size=1))
+def test_a_truth_is_opened_on_two_hosts_until_they_are_full(hosts: int, each: int, truth: str) -> None:
+    workers = {f"tls://10.0.0.{host}:{4000 + own}": 2 for host in range(hosts) for own in range(each)}
+    taken: list[str] = []
+    for count in range(2 * len(workers)):
+        name = nearest(workers, taken, truth)
+        assert name is not None
+        taken.append(name)
+        used = {host_of(one) for one in taken}
+        assert count >= 2 * each * min(hosts, HOMES) or len(used) <= HOMES, "others only when its own have no place"
+    assert Counter(taken) == dict.fromkeys(workers, 2), "every place is taken once"
+
+
+@given(st.integers(2, 6), st.text(min_size=1))
+def test_a_lost_host_moves_its_own_truths_only(hosts: int, truth: str) -> None:
+    workers = {f"tls://10.0.0.{host}:4000": 9 for host in range(hosts)}
+    before = nearest(workers, [], truth)
+    for lost in workers:
+        left = {name: n for name, n in workers.items() if name != lost}
+        homes = {nearest(left, [], truth), nearest(left, [nearest(left, [], truth) or ""], truth)}
+        assert lost == before or before in homes
 
 
 def of_bundle(number: int) -> Partials:
@@ -356,7 +382,7 @@ def test_a_worker_lost_in_the_middle_of_a_large_entry_costs_nothing(
     monkeypatch.setattr(raster_kind, "PART_BYTES", dying.PART_BYTES)
     payload = works.payload(works.example.sample)
     alone = facts(run_with(works.settings, "score", payload))
-    monkeypatch.setattr(dask_side, "LARGE_BYTES", 0)
+    monkeypatch.setattr(places, "LARGE_BYTES", 0)
     until(lambda: [worker.busy for worker in processes.workers()] == [0, 0])
     monkeypatch.setattr(dask_side, "work", dying.work_with_losses)
     assert facts(processes.submit("score", payload).result(120)) == alone
