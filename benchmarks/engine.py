@@ -134,7 +134,7 @@ class Run:
             with self.stages.timed("score"):
                 outcome = carry_out(spec, plan, run=threads(cores()))
             found.update(values_of(target, spec, plan, outcome))
-            self.bounds.update({target.metrics[name]: bound for name, bound in outcome.bounds.items()})
+            self.bounds.update({target.metrics[name]: bound for name, bound in outcome.bounds.overall.items()})
         return found | self.bench.derived(found, truths[0].truth, prediction)
 
 
@@ -142,7 +142,7 @@ def values_of(target: Target, spec: Spec, plan: Plan, outcome: Outcome) -> Value
     """The metrics of one target under the names of the bench; metrics at several k are read off the same states."""
     overall = outcome.scores.overall
     found = {key: value for name, key in target.metrics.items() if (value := overall[name]) is not None}
-    for name, bound in outcome.bounds.items():
+    for name, bound in outcome.bounds.overall.items():
         print(f"  {name}: ± {bound:.3g}", file=sys.stderr)
     for names, options in target.readings():
         scoring = spec.scoring.model_copy(update={"options": options})

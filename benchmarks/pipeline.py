@@ -25,6 +25,7 @@ import rasterio
 import structlog
 from rasterio.transform import from_origin
 
+from benchmarks.heads import head
 from datasets.sealing import generate_keys
 from datasets.store import LocalStore
 from portal.dispatch import Dispatcher
@@ -37,7 +38,6 @@ from scoring.cluster import Cluster
 from scoring.contracts import ScoreReport, ScoreTicket, TruthRef
 from scoring.settings import EngineSettings
 from scoring.worker import run_with
-from tests.heads import head
 
 TABLE = """[truth]
 file = "hidden/truth.csv"

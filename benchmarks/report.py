@@ -152,23 +152,29 @@ def page(results: Mapping[str, Bench], size: str, repeats: int) -> str:
     return "\n\n".join([*parts, "\n".join(everything(results))]) + "\n"
 
 
-def write_into(path: Path, text: str) -> None:
-    """Replace what stands between the marks of a page.
+def tear(path: Path) -> tuple[str, str]:
+    """What stands before and behind the place for figures of a page.
 
     Raises:
-        ValueError: the page has no such marks.
+        SystemExit: there is no such page, or it has no marks.
     """
-    old = path.read_text(encoding="utf-8")
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
     head, begin, rest = old.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{path} has no place for figures: {BEGIN} … {END}")
+        raise SystemExit(f"{path} has no place for figures: a line {BEGIN} and below it a line {END}")
+    return head, tail
+
+
+def write_into(path: Path, text: str) -> None:
+    """Replace what stands between the marks of a page."""
+    head, tail = tear(path)
     path.write_text(f"{head}{BEGIN}\n{text}{END}{tail}", encoding="utf-8")
 
 
-# The picture: seconds on a logarithmic scale, a group of bars for each bench.
+# The picture: seconds on a logarithmic scale, a group of bars for each bench; the peak of memory in words.
 COLOURS = {"decode limit": "#8a8f98", "best peer": "#c26a1c", "ours": "#1d6f8a", "ours, truth cached": "#7cc3d8"}
-LEFT, WIDTH, BAR, GAP, TOP = 130, 760, 13, 14, 58
+LEFT, WIDTH, BAR, GAP, TOP = 130, 840, 13, 14, 58
 
 
 def plot(results: Mapping[str, Bench], size: str) -> str:
@@ -177,7 +183,7 @@ def plot(results: Mapping[str, Bench], size: str) -> str:
     found = [seconds for bars in groups.values() for _, seconds, _ in bars if not math.isnan(seconds)]
     low = 10.0 ** math.floor(math.log10(min(found, default=0.1)))
     high = 10.0 ** math.ceil(math.log10(max(found, default=1.0) * 1.3))
-    span = WIDTH - LEFT - 170
+    span = WIDTH - LEFT - 250
 
     def x(seconds: float) -> float:
         return LEFT + span * math.log10(max(seconds, low) / low) / math.log10(high / low)
@@ -201,7 +207,10 @@ def _bars(rows: Bench) -> list[tuple[str, float, str]]:
     nobody = Row("", "peer")
     limit, peer = best(rows, "limit") or nobody, best(rows, "peer") or nobody
     chosen = zip(COLOURS, (limit, peer, named(rows, OURS), named(rows, CACHED)), strict=True)
-    return [(name, row.seconds, f"{row.seconds:.3g} s" + f" {peer.name}" * (row is peer)) for name, row in chosen]
+    return [
+        (name, row.seconds, f"{row.seconds:.3g} s{f' {peer.name}' * (row is peer)}, {row.peak_mib:.0f} MiB")
+        for name, row in chosen
+    ]
 
 
 def _frame(height: int, size: str, low: float, high: float, x: Callable[[float], float]) -> Iterator[str]:
@@ -210,7 +219,7 @@ def _frame(height: int, size: str, low: float, high: float, x: Callable[[float],
         'font-family="sans-serif" font-size="12"><style>.small{font-size:10px;fill:#444}</style>'
     )
     yield f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>'
-    yield f'<text x="{LEFT}" y="18" font-size="14">From files to metric values, seconds (size {escape(size)})</text>'
+    yield f'<text x="{LEFT}" y="18" font-size="14">From files to values (size {escape(size)})</text>'
     for place, (name, colour) in enumerate(COLOURS.items()):
         yield f'<rect x="{LEFT + 150 * place}" y="28" width="11" height="11" fill="{colour}"/>'
         yield f'<text x="{LEFT + 150 * place + 16}" y="38">{name}</text>'

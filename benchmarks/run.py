@@ -2,9 +2,12 @@
 
 `./dev bench [tiny|small|medium|large] [--kinds table,raster-prob] [--repeats 3]`
 
-Contenders take turns on the same files, each figure in a fresh process (see ``measure``); the least of the repeats
-counts and all are kept. Writes a table, a picture and every figure to var/bench/; with ``--write PAGE`` the table and
-the machine also between the marks of a Markdown page. Ends with 1 when a value of ours differs from its peers'.
+Nothing is fetched: the files are made here, a function of their size alone (small 32 MB, medium 0.4 GB, large 3 GB of
+disk), and a peer that is not installed is named and left out. Contenders take turns on the same files, each figure in
+a fresh process (see ``measure``); the least of the repeats counts and all are kept. Writes a table, a picture and every
+figure to var/bench/SIZE.md, .svg and .json; benches that are not asked for keep their figures of an earlier run. With
+``--write PAGE`` table and machine also go between the marks of a Markdown page. Ends with 1 when a value of ours is not
+its peers'. At size tiny, and mostly at small, a figure shows what a start costs, not what the work does.
 """
 
 import argparse
@@ -14,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.data import SIZES, make
 from benchmarks.measure import Figure, contenders, measure
-from benchmarks.report import EXACT, Row, agreement, deviation, page, plot, summary, write_into
+from benchmarks.report import EXACT, Row, agreement, deviation, page, plot, summary, tear, write_into
 from benchmarks.specs import BENCHES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 def chosen_benches(kinds: str) -> list[str]:
     """Benches by kind (``raster``) or name (``raster-prob``)."""
     wanted = [name.strip() for name in kinds.split(",") if name.strip()]
-    found = [bench for bench in BENCHES if not wanted or bench in wanted or bench.split("-")[0] in wanted]
-    if not found:
-        raise SystemExit(f"no bench is called {kinds}; there are {', '.join(BENCHES)}")
-    return found
+    unknown = [name for name in wanted if not any(name in {bench, bench.split("-")[0]} for bench in BENCHES)]
+    if unknown:
+        raise SystemExit(f"no bench is called {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    return [bench for bench in BENCHES if not wanted or bench in wanted or bench.split("-")[0] in wanted]
 
 
 def folder_of(bench: str, size: str, data: Path) -> Path:
@@ -65,21 +68,38 @@ def read_back(path: Path) -> dict[str, list[Row]]:
     }
 
 
+def times(text: str) -> int:
+    """A number of runs."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of runs; give 1 or more")
+    return int(text)
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("size", nargs="?", default="small", choices=SIZES, help="how much data; default: small")
+    kinds = f"one or more of {', '.join(BENCHES)}; a kind (raster) means all of it; default: all"
+    parser.add_argument("--kinds", default="", help=kinds)
+    parser.add_argument("--repeats", type=times, default=3, help="runs of each contender; default: 3")
+    parser.add_argument("--limit", type=float, default=300, help="seconds after which one is stopped; default: 300")
+    parser.add_argument("--slow", type=float, default=45, help="who takes longer, in seconds, runs once; default: 45")
+    parser.add_argument("--data", type=Path, default=ROOT / "var/bench/data", help="where files are, or are made")
+    parser.add_argument("--out", type=Path, default=ROOT / "var/bench", help="where table, picture and figures go")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="a Markdown page with a place for figures")
+    return parser
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("size", nargs="?", default="small", choices=SIZES)
-    parser.add_argument("--kinds", default="", help="kinds or benches, with commas between them; default: all")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=300, help="seconds after which a contender is stopped")
-    parser.add_argument("--slow", type=float, default=45, help="a contender that takes longer runs once")
-    parser.add_argument("--data", type=Path, default=ROOT / "var/bench/data", help="where the files are, or are made")
-    parser.add_argument("--out", type=Path, default=ROOT / "var/bench")
-    parser.add_argument("--write", type=Path, help="a Markdown page with a place for figures")
-    chosen = parser.parse_args()
+    chosen = options().parse_args()
+    benches = chosen_benches(chosen.kinds)
+    if chosen.write:
+        tear(chosen.write)  # before the work: a page without a place would be found out at its end
     chosen.out.mkdir(parents=True, exist_ok=True)
     kept = chosen.out / f"{chosen.size}.json"
     results = read_back(kept)
-    for bench in chosen_benches(chosen.kinds):
+    for bench in benches:
         results[bench] = run_bench(bench, chosen.size, chosen.data, chosen.repeats, chosen.limit, chosen.slow)
         results = {name: results[name] for name in BENCHES if name in results}
         plain = {
@@ -90,6 +110,7 @@ def main() -> None:
         kept.with_suffix(".md").write_text(page(results, chosen.size, chosen.repeats), encoding="utf-8")
         kept.with_suffix(".svg").write_text(plot(results, chosen.size), encoding="utf-8")
     print("\n".join(summary(results)))
+    print(f"every contender: {kept.with_suffix('.md')}; the picture: {kept.with_suffix('.svg')}", file=sys.stderr)
     if chosen.write:
         write_into(chosen.write, page(results, chosen.size, chosen.repeats))
     apart = {bench: agreement(rows) for bench, rows in results.items() if deviation(rows)[0] > EXACT}

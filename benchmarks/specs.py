@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from benchmarks.heads import head
 from datasets.canonical import Canonical
 from datasets.spec import Spec, parse_spec
-from tests.heads import head
 
 Values = dict[str, float]
 ALL_OF_THEM = 1 << 40

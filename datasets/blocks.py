@@ -121,6 +121,8 @@ def _pairs(found: Ints, west: int, south: int, high: int) -> list[tuple[int, int
 
 def by_code(codes: Ints) -> tuple[Ints, Ints]:
     """The stable order of small non-negative ``codes`` (n,), and where each run of equal ones starts in it."""
+    if len(codes) and not codes.any():  # one block
+        return np.arange(len(codes), dtype=np.int64), np.zeros(1, dtype=np.int64)
     few = len(codes) > 0 and int(codes.max()) < 1 << 16  # then counting sorts them
     order = np.argsort(codes.astype(np.uint16) if few else codes, kind="stable")
     return order, np.flatnonzero(np.diff(codes[order], prepend=-1))

@@ -28,6 +28,7 @@ grid       ``data`` float32 or float64 (dims as in attrs ``dims``, in the file's
 =========  =========================================================================================
 """
 
+import errno
 import json
 import math
 import mmap
@@ -42,6 +43,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from datasets import scratch
 from datasets.errors import IntegrityError
 
 Array = npt.NDArray[Any]
@@ -97,11 +99,12 @@ class CanonicalWriter:
 
     @contextmanager
     def stream(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator[BinaryIO]:
-        """Open array ``name`` for writing its bytes in C order; the length is checked at the end."""
+        """Open array ``name`` for writing its bytes in C order, and nothing else; the length is checked at the end."""
         with self._begun(name, dtype, shape) as (target, wanted):
             start = target.tell()
-            yield target
-            written = target.tell() - start
+            with scratch.writing():
+                yield target
+                written = target.tell() - start
         if written != wanted:
             raise ValueError(f"array {name!r} got {written} bytes, not {wanted}")
 
@@ -109,7 +112,6 @@ class CanonicalWriter:
     def placed(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator["Placed"]:
         """Open array ``name`` for writing its rows in any order, from any thread; each exactly once."""
         with self._begun(name, dtype, shape) as (target, wanted):
-            target.flush()
             placed = Placed(target.fileno(), target.tell(), np.dtype(dtype).newbyteorder("<"), tuple(shape))
             yield placed
         if placed.written != wanted and not placed.given_up:
@@ -119,13 +121,14 @@ class CanonicalWriter:
     def growing(self, name: str, dtype: npt.DTypeLike) -> Iterator["Placed"]:
         """Open array ``name`` of one axis as with ``placed``, without knowing its length: it ends up as all written."""
         with self._begun(name, dtype, (MOST,)) as (target, _):
-            target.flush()
             placed = Placed(target.fileno(), target.tell(), np.dtype(dtype).newbyteorder("<"), (MOST,))
             yield placed
             count = placed.written // np.dtype(dtype).itemsize
-            target.seek(0)  # numpy leaves room for any length in the header
             header = {"descr": self._arrays[name]["dtype"], "fortran_order": False, "shape": (count,)}
-            np.lib.format.write_array_header_1_0(target, header)
+            with scratch.writing():
+                target.seek(0)  # numpy leaves room for any length in the header
+                np.lib.format.write_array_header_1_0(target, header)
+                target.flush()
         self._arrays[name]["shape"] = [count]
 
     def written(self, name: str) -> Array:
@@ -135,7 +138,7 @@ class CanonicalWriter:
 
     @contextmanager
     def _begun(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator[tuple[BinaryIO, int]]:
-        """The file of array ``name`` after its header, and how many bytes have to follow."""
+        """The file of array ``name`` after its header, which is written, and how many bytes have to follow."""
         kind = np.dtype(dtype).newbyteorder("<") if np.dtype(dtype).itemsize > 1 else np.dtype(dtype)
         if kind.kind not in ALLOWED_KINDS:
             raise TypeError(f"array {name!r} has dtype {kind}; only numbers and booleans are canonical")
@@ -143,23 +146,16 @@ class CanonicalWriter:
         path = self._folder / f"{self._count}.npy"
         self._arrays[name] = {"file": path.name, "dtype": kind.str, "shape": list(sizes)}
         self._count += 1
-        with path.open("w+b") as target:
+        with scratch.writing():
+            target = path.open("w+b")
             header = {"descr": kind.str, "fortran_order": False, "shape": sizes}
             np.lib.format.write_array_header_1_0(target, header)
+            target.flush()
+        try:
             yield target, math.prod(sizes) * kind.itemsize
-
-    @contextmanager
-    def mapped(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> Iterator[Array]:
-        """Open array ``name`` for writing in any order, through a memory map."""
-        sizes = tuple(int(size) for size in shape)
-        file = f"{self._count}.npy"
-        self._arrays[name] = {"file": file, "dtype": np.dtype(dtype).newbyteorder("<").str, "shape": list(sizes)}
-        self._count += 1
-        array = np.lib.format.open_memmap(
-            self._folder / file, mode="w+", dtype=np.dtype(dtype).newbyteorder("<"), shape=sizes
-        )
-        yield array
-        array.flush()
+        finally:
+            with scratch.writing():
+                target.close()
 
     def drop(self, name: str) -> None:
         """Leave array ``name`` out after all; its file stays behind unnamed."""
@@ -168,7 +164,9 @@ class CanonicalWriter:
     def finish(self, attrs: Mapping[str, Any]) -> None:
         """Write ``meta.json``: from now on the folder is complete."""
         meta = {"kind": self._kind, "attrs": dict(attrs), "arrays": self._arrays}
-        (self._folder / META).write_text(json.dumps(meta, sort_keys=True, allow_nan=False), encoding="utf-8")
+        text = json.dumps(meta, sort_keys=True, allow_nan=False)
+        with scratch.writing():
+            (self._folder / META).write_text(text, encoding="utf-8")
 
 
 class Placed:
@@ -178,6 +176,7 @@ class Placed:
         self._file, self._start, self._dtype, self._shape = file, start, dtype, shape
         self._row = math.prod(shape[1:]) * dtype.itemsize
         self._lock = threading.Lock()
+        self._room: bool | None = None  # whether the disk keeps room for all of it; None: not asked yet
         self.written = 0
         self.given_up = False
 
@@ -232,7 +231,10 @@ class Placed:
         """Write a window of short stretches through a map that is let go at once; False where there is no room."""
         size = self._start + math.prod(self._shape) * self._dtype.itemsize
         with self._lock:
-            os.ftruncate(self._file, size)
+            if self._room is None:
+                self._room = _reserved(self._file, size)
+            if not self._room:
+                return False
             try:
                 mapping = mmap.mmap(self._file, size)
             except OSError:
@@ -245,9 +247,28 @@ class Placed:
         return True
 
     def _write(self, offset: int, data: memoryview) -> None:
-        done = os.pwrite(self._file, data, self._start + offset)
-        while done < len(data):
-            done += os.pwrite(self._file, data[done:], self._start + offset + done)
+        try:
+            done = os.pwrite(self._file, data, self._start + offset)
+            while done < len(data):
+                done += os.pwrite(self._file, data[done:], self._start + offset + done)
+        except OSError as error:
+            scratch.note(error)
+            raise
+
+
+def _reserved(file: int, size: int) -> bool:
+    """Give a file its size and the disk space for it; False where the file system keeps none.
+
+    Without, a disk that is full would end the process in the middle of a map.
+    """
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno in {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM}:
+            return False
+        scratch.note(error)
+        raise
+    return True
 
 
 def _bytes(values: Array) -> memoryview:
@@ -294,7 +315,8 @@ def _load(folder: Path, want: Mapping[str, Any], mmap: bool) -> Array:
     if not name.removesuffix(".npy").isdecimal():
         raise ValueError(f"array file {name!r} has an unexpected name")
     empty = 0 in want["shape"]
-    array: Array = np.load(_plain(folder / name), mmap_mode="r" if mmap and not empty else None, allow_pickle=False)
+    path = str(_plain(folder / name))  # numpy would look for links in every folder of a Path
+    array: Array = np.load(path, mmap_mode="r" if mmap and not empty else None, allow_pickle=False)
     if (
         array.dtype.str != want["dtype"]
         or list(array.shape) != list(want["shape"])

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from datasets.canonical import Canonical
 from datasets.digest import digest_file
 from datasets.errors import Fault, Finding, Rejected, SpecError
@@ -20,6 +22,8 @@ from datasets.spec import FORMATS, SUFFIXES, Spec, load_spec, sample_file
 MAX_TEXT_BYTES = 1_000_000
 MAX_PUBLIC_FILES = 5_000
 TEXTS = ("overview.md", "agreement.md")
+TOTAL = 1e-300, 1e300  # of all weights of a truth
+WEIGHTS = 1 << 20  # added up at a time
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ def examine(folder: Path, work: Path, *, checks: Checks) -> Examined:
     layout = "points" if spec.truth.grid else spec.challenge.kind
     truth, found = _read(folder, spec.truth.file, Expected(spec, "truth", layout, grid), work)
     faults += found
+    if truth is not None:
+        faults += _weight_faults(spec.truth.file, truth)
     sample = None
     template = grid if spec.truth.grid else truth
     if template is not None:
@@ -116,6 +122,21 @@ def _read(folder: Path, name: str, expected: Expected, work: Path) -> tuple[Cano
 def _fault(name: str, finding: Finding) -> Fault:
     place = ", ".join(f"{key} {value}" for key, value in finding.where.items())
     return Fault(name, place, f"{finding.code}: {finding.message}", finding.hint or "Mend the file.")
+
+
+def _weight_faults(name: str, truth: Canonical) -> list[Fault]:
+    """Means are sums over the sum of all weights, which has to be a number that can be divided by."""
+    if "weight" not in truth.arrays:
+        return []
+    weights = truth.arrays["weight"].reshape(-1)
+    starts = range(0, len(weights), WEIGHTS)
+    with np.errstate(over="ignore"):
+        total = sum(float(np.nansum(weights[start : start + WEIGHTS], dtype=np.float64)) for start in starts)
+    low, high = TOTAL
+    if low <= total <= high:
+        return []
+    message = f"the weights add up to {total:g}, which is not between {low:g} and {high:g}."
+    return [Fault(name, "weight", message, "Give weights around 1, at least one of them above 0.")]
 
 
 def _facts(truth: Canonical | None, grid: Canonical | None) -> dict[str, Any]:

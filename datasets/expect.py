@@ -118,7 +118,7 @@ class Expectation:
         return replace(loose, **tighten(loose, template))
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), allow_nan=False)
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, default=asdict, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

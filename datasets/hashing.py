@@ -31,7 +31,7 @@ _SHIFT, _HALF = np.uint64(33), np.uint64(32)
 _GIVEN = "Array({}, 1, 'C', readonly=True)"  # arrays that may be mapped from a file
 _TEXTS = f"void({_GIVEN.format('int64')}, {_GIVEN.format('uint8')}, uint64[::1], boolean, uint64, uint64)"
 _KEPT = ", ".join(_GIVEN.format(kind) for kind in ("uint64", "int32", "int64"))
-_MATCHES = f"void({_KEPT}, {_KEPT}, int64, int64, int32[::1], int32[::1], int32[::1], int64[::1])"
+_MATCHES = f"void({_KEPT}, {_KEPT}, int64, int64, int32[::1], int32[::1], int32[::1], int32[::1], int64[::1])"
 _COUNTS = "void(Array({}, 1, 'C', readonly=True), uint64, uint64, uint64, int64[::1])"
 _DEALS = "void(Array({}, 1, 'C', readonly=True), int64, uint64, uint64, uint64, int64[::1], uint64[::1], int32[::1])"
 _NONE = np.uint64(0)
@@ -69,7 +69,7 @@ def _hash_texts(offsets: Any, data: Any, out: Any, more: Any, one: Any, two: Any
     """Hashes of texts: eight bytes after eight bytes, then the length."""
     for row in range(len(out)):
         start, stop = offsets[row], offsets[row + 1]
-        found = _mix(out[row], two, two) if more else one
+        found = _mix(out[row], two, two) if more else two  # not ``one``: its xor would cancel the first word's secret
         while start < stop:
             word = np.uint64(0)
             for at in range(min(8, stop - start)):
@@ -135,6 +135,7 @@ def _match(  # noqa: PLR0913, PLR0917
     first: Any,
     last: Any,
     table: Any,
+    mine: Any,
     taken: Any,
     found: Any,
     counts: Any,
@@ -142,6 +143,7 @@ def _match(  # noqa: PLR0913, PLR0917
     """In parts first … last − 1: ``taken[row]`` the first line with the row's hash, ``found[line]`` the row, or -1.
 
     ``counts`` gets the lines without a row and the lines whose row was taken already. ``found`` may be empty.
+    ``mine``: as long as any part; what is taken of one is noted in it, so that nothing far away is read.
     """
     mask = np.uint64(len(table) - 1)
     for part in range(first, last):
@@ -152,21 +154,22 @@ def _match(  # noqa: PLR0913, PLR0917
             while table[slot] >= 0:
                 slot = (slot + _ONE) & mask
             table[slot] = place - start
+            mine[place - start] = -1
         for place in range(begins[part], begins[part + 1]):
             slot = given[place] & mask
             while table[slot] >= 0 and keys[start + table[slot]] != given[place]:
                 slot = (slot + _ONE) & mask
-            row = -1
-            if table[slot] < 0:
+            own = table[slot]
+            if own < 0:
                 counts[0] += 1
+            elif mine[own] >= 0:
+                counts[1] += 1
             else:
-                row = rows[start + table[slot]]
-                if taken[row] >= 0:
-                    counts[1] += 1
-                else:
-                    taken[row] = lines[place]
+                mine[own] = lines[place]
             if len(found):
-                found[lines[place]] = row
+                found[lines[place]] = rows[start + own] if own >= 0 else -1
+        for place in range(start, starts[part + 1]):
+            taken[rows[place]] = mine[place - start]
 
 
 @dataclass(frozen=True)
@@ -246,14 +249,15 @@ def match(wanted: Parted, given: Parted, *, trace: bool, threads: int | None = N
         row the wanted one, -1 without any, empty unless ``trace``; how many given rows match nothing, and how many
         repeat an earlier one.
     """
-    taken = np.full(len(wanted.hashes), -1, dtype=np.int32)
+    taken = np.empty(len(wanted.hashes), dtype=np.int32)
     found = np.empty(len(given.hashes) if trace else 0, dtype=np.int32)
 
     def part(span: tuple[int, int]) -> Ints:
         counts = np.zeros(2, dtype=np.int64)
+        table = _table(wanted.starts)
         _match(
             wanted.hashes, wanted.rows, wanted.starts, given.hashes, given.rows, given.starts, *span,
-            _table(wanted.starts), taken, found, counts,
+            table, np.empty_like(table), taken, found, counts,
         )  # fmt: skip
         return counts
 

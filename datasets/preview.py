@@ -30,6 +30,7 @@ MAX_FEATURES = 5_000
 MAX_VERTICES = 200_000
 MERCATOR = "EPSG:3857"
 MAX_CLASSES = 12
+SAMPLE = 1 << 16  # cells that tell the range of the colours
 Bytes = npt.NDArray[np.uint8]
 # Ink to gold for amounts; twelve muted map tints, told apart in order, for classes.
 RAMP = np.array([(38, 50, 56), (78, 93, 94), (128, 132, 116), (184, 160, 96), (214, 168, 44), (255, 214, 102)])
@@ -89,18 +90,33 @@ def _raster(canonical: Canonical) -> Preview | None:
 def _coloured(values: Array, known: npt.NDArray[np.bool_]) -> tuple[Bytes, Bytes]:
     """The colour of every cell (height, width), 0 where nothing is known, and what colours there are (n, 3).
 
-    Classes get tints, amounts a ramp between their 2nd and 98th percentile.
+    Classes get tints, amounts a ramp between the 2nd and 98th percentile of about ``SAMPLE`` of them.
     """
-    colours = np.zeros(values.shape, dtype=np.uint8)
-    seen = values[known]
+    whole = bool(known.all())
+    seen = values.reshape(-1) if whole else values[known]
     levels = np.unique(seen) if values.dtype.kind in "iub" else seen
     if values.dtype.kind in "iub" and len(levels) <= MAX_CLASSES:
-        colours[known] = 1 + np.searchsorted(levels, seen)
-        return colours, TINTS
-    low, high = np.percentile(seen.astype(float), (2, 98))
-    share = np.clip((seen - low) / (high - low or 1.0), 0, 1)
-    colours[known] = 1 + np.rint(share * (len(AMOUNTS) - 1)).astype(np.uint8)
-    return colours, AMOUNTS
+        places, table = (1 + np.searchsorted(levels, seen)).astype(np.uint8), TINTS
+    else:
+        places, table = _shaded(seen), AMOUNTS
+    if whole:
+        return places.reshape(values.shape), table
+    colours = np.zeros(values.shape, dtype=np.uint8)
+    colours[known] = places
+    return colours, table
+
+
+def _shaded(seen: Array) -> Bytes:
+    """Where each amount stands among AMOUNTS, from 1."""
+    step = len(seen) // SAMPLE | 1  # odd: a sample that wanders over the columns of most rasters
+    low, high = np.percentile(seen[::step].astype(float), (2, 98))
+    share = seen.astype(float)
+    share -= low
+    share /= high - low or 1.0
+    np.clip(share, 0, 1, out=share)
+    share *= len(AMOUNTS) - 1
+    np.rint(share, out=share)
+    return np.asarray(1 + share.astype(np.uint8))
 
 
 def _warped(colours: Bytes, transform: Affine, crs: str | None) -> tuple[Bytes, tuple[float, float, float, float]]:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
+from uuid import uuid4
 
 from datasets.digest import CHUNK, Readable, digest_file, is_digest
 from datasets.errors import BlobNotFound, IntegrityError, TooLarge
@@ -156,11 +157,11 @@ class LocalStore:
 
     def _written(self, data: bytes) -> tuple[Path, Blob]:
         """The bytes in a temporary file that is not durable yet."""
-        handle, name = tempfile.mkstemp(dir=self._incoming)
-        with os.fdopen(handle, "wb") as target:
+        place = self._incoming / uuid4().hex
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as target:
             target.write(data)
             os.fchmod(target.fileno(), READ_ONLY)
-        return Path(name), Blob(hashlib.sha256(data).hexdigest(), len(data))
+        return place, Blob(hashlib.sha256(data).hexdigest(), len(data))
 
 
 @cache

@@ -52,9 +52,14 @@ CONFIG = {
     "distributed.worker.http.routes": [],
     "distributed.comm.timeouts.connect": "20s",
 }
-# Dask closes a worker for good that is away for longer than this, and a busy machine needs time to start one again. It
-# asks for this setting whenever a worker is lost, so it has to hold for the whole process.
-LASTING = {"distributed.deploy.lost-worker-timeout": "60s"}
+# What Dask asks for whenever a worker is lost has to hold for the whole process.
+LASTING = {
+    # Dask closes a worker for good that is away for longer, and a busy machine needs time to start one again.
+    "distributed.deploy.lost-worker-timeout": "60s",
+    # Dask lets the C library give memory back at once (65536); every window of an array would then come anew from the
+    # kernel, page by page, which costs a large entry half as much CPU again.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+}
 SECRETS = ("MOTHERLODE_TRUTH_KEY",)
 
 

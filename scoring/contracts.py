@@ -12,8 +12,9 @@ from datasets.errors import EngineFault, Finding, Rejected
 from datasets.release import FaultModel, Inspection, Publication
 
 __all__ = [
-    "JUDGE_ONLY", "LARGE_BYTES", "DraftTicket", "Edits", "EngineFault", "FaultReport", "FileFacts", "Finding",
-    "FindingModel", "InspectReport", "PublishReport", "Rejected", "ScoreReport", "ScoreTicket", "Scores", "TruthRef",
+    "JUDGE_ONLY", "LARGE_BYTES", "Bounds", "Confusion", "DraftTicket", "Edits", "EngineFault", "FaultReport",
+    "FileFacts", "Finding", "FindingModel", "InspectReport", "Matrix", "PublishReport", "Rejected", "ScoreReport",
+    "ScoreTicket", "Scores", "TruthRef",
 ]  # fmt: skip
 
 
@@ -70,6 +71,26 @@ class Scores(_Frozen):
     private: MetricValues
 
 
+class Bounds(_Frozen):
+    """Certified errors by metric of the values in Scores that are not exact."""
+
+    overall: dict[str, float] = Field(default_factory=dict)
+    public: dict[str, float] = Field(default_factory=dict)
+    private: dict[str, float] = Field(default_factory=dict)
+
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+class Confusion(_Frozen):
+    """Weight of the rows of each true class (down) by the class that was given (across), over the sides of Scores."""
+
+    classes: tuple[str, ...]
+    overall: Matrix
+    public: Matrix
+    private: Matrix
+
+
 class ScoreReport(_Frozen):
     """What scoring one file against one truth version gave. The same inputs give the same report but for
     ``seconds`` and ``peak_rss_mib``; ``digest_of_inputs`` names those inputs."""
@@ -78,9 +99,8 @@ class ScoreReport(_Frozen):
     status: Literal["scored", "rejected"]
     file: FileFacts
     scores: Scores | None
-    bounds: dict[str, float] = Field(
-        default_factory=dict, description="certified error of overall values that are not exact"
-    )
+    bounds: Bounds = Bounds()
+    confusion: Confusion | None = Field(default=None, description="of classes, where there are 64 of them at most")
     blocks: int
     findings: tuple[FindingModel, ...] = ()
     seconds: float

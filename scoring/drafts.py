@@ -19,23 +19,24 @@ from scoring.truths import open_sealed
 
 
 @contextmanager
-def _directory(settings: EngineSettings, ticket: DraftTicket) -> Iterator[Path]:
-    """The sponsor's challenge directory, opened, unpacked and edited."""
+def _directory(settings: EngineSettings, ticket: DraftTicket) -> Iterator[tuple[Path, Path]]:
+    """The sponsor's challenge directory, opened, unpacked and edited, and a room for what is made of it."""
     with room_of(settings) as room:
         archive = open_sealed(settings, ticket.archive, room / "draft.zip")
         folder = unpack(archive, room / "draft")
         archive.unlink()
         if ticket.edits is not None:
             apply_edits(folder, ticket.edits)
-        yield folder
+        (room / "work").mkdir()
+        yield folder, room / "work"
 
 
 def inspect(settings: EngineSettings, payload: bytes, _host: Host) -> InspectReport:
     """Every fault of a draft; without any, the dry run's five entries."""
     ticket = DraftTicket.model_validate_json(payload)
     try:
-        with _directory(settings, ticket) as folder:
-            found, proof = inspect_and_prove(folder, scratch=settings.scratch)
+        with _directory(settings, ticket) as (folder, room):
+            found, proof = inspect_and_prove(folder, scratch=room)
             return InspectReport(inspection=found, dry_run=proof.to_dict() if proof else None)
     except SpecError as error:
         return InspectReport(inspection=Inspection(faults=_models(error)))
@@ -48,8 +49,8 @@ def publish(settings: EngineSettings, payload: bytes, _host: Host) -> PublishRep
         raise EngineFault("MOTHERLODE_TRUTH_RECIPIENT is not set; no truth can be sealed")
     store = LocalStore(settings.store)
     try:
-        with _directory(settings, ticket) as folder:
-            made = issue(folder, store=store, recipient=settings.recipient, checks=CHECKS, scratch=settings.scratch)
+        with _directory(settings, ticket) as (folder, room):
+            made = issue(folder, store=store, recipient=settings.recipient, checks=CHECKS, scratch=room)
             return PublishReport(publication=made.publication)
     except SpecError as error:
         return PublishReport(faults=_models(error))

@@ -7,20 +7,24 @@ threads and a cluster give identical numbers.
 
 import json
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TypeGuard
+
+import numpy as np
 
 from datasets.blocks import ALL, PRIVATE, PUBLIC, SIDES, Side
 from datasets.canonical import Canonical
 from datasets.spec import Spec
-from datasets.threads import each
-from scoring.contracts import MetricValues, Scores
+from datasets.threads import allowed, each, using
+from scoring.contracts import Bounds, Confusion, Matrix, MetricValues, Scores
 from scoring.kinds import KINDS
 from scoring.kinds.pairing import Pairing, TruthSet
 from scoring.metrics.registry import METRICS, families
 from scoring.rules import sample_type
-from scoring.state import FINE, BlockKey, Family, Options, Refined, State, Study, Which
+from scoring.state import FINE, BlockKey, Detail, Family, Options, Refined, State, Study, Which
 from scoring.statistics import BlockStates, States
 
 Measured = dict[str, tuple[float, float]]  # value and bound by metric
@@ -30,6 +34,36 @@ FEW_BUNDLES = 16  # where each brings many cells along, or the rows themselves
 ROWS = 1 << 23  # of one such bundle, as long as there are not more than BUNDLES
 SMALL = 1 << 17  # rows whose order is simply sorted
 GATHERED = 16  # states of one place joined at a time
+CONFUSION, MOST_CLASSES = "confusion", 64
+
+
+@cache
+def _refines(kind: type) -> bool:
+    return issubclass(kind, Refined)
+
+
+def is_refined(family: Family) -> TypeGuard[Refined]:
+    """Whether a family reads large data several times; asked of its class once, as protocols answer slowly."""
+    return _refines(type(family))
+
+
+class Asked:
+    """What the families asked of the pass under way: kept for its bundles, and no longer than the plan."""
+
+    def __init__(self) -> None:
+        self._detail, self._found = b"", dict[str, Detail]()
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type["Asked"], tuple[()]]:
+        return Asked, ()  # a plan that travels reads for itself
+
+    def of(self, detail: bytes) -> Mapping[str, Detail]:
+        """By family."""
+        with self._lock:
+            if detail != self._detail:
+                self._found = {name: Detail(about) for name, about in unpack_details(detail).items()}
+                self._detail = detail
+            return self._found
 
 
 @dataclass(frozen=True)
@@ -40,6 +74,7 @@ class Plan:
     families: Mapping[str, Family]
     options: Options
     metrics: tuple[str, ...] = ()
+    asked: Asked = field(default_factory=Asked, compare=False)
 
     @classmethod
     def of(cls, spec: Spec, truth: TruthSet, prediction: Canonical) -> "Plan":
@@ -68,13 +103,13 @@ class Plan:
         """The families that read this data several times; none when it is small enough to be sorted."""
         if self.pairing.rows <= SMALL:
             return {}
-        return {name: family for name, family in self.families.items() if isinstance(family, Refined)}
+        return {name: family for name, family in self.families.items() if is_refined(family)}
 
     def partials(self, bundle: int, detail: bytes = b"") -> Partials:
         """The states of one bundle of parts, by (block key, side) and family; ``detail`` as in PartTask."""
-        asked = unpack_details(detail)
+        asked = self.asked.of(detail)
         collectors = {
-            name: family.collector(asked.get(name, b""), self.pairing.rows)
+            name: family.collector(asked.get(name) or Detail(), self.pairing.rows)
             for name, family in self.refined.items()
             if name in asked or not detail
         }
@@ -134,12 +169,13 @@ class Joined:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What scoring gave. ``bounds``: certified error of each overall value that is not exact."""
+    """What scoring gave."""
 
     scores: Scores
     blocks: int
     block_states: BlockStates
-    bounds: dict[str, float]
+    bounds: Bounds
+    confusion: Confusion | None = None
 
 
 def inline(task: PartTask, bundles: int) -> Iterator[Partials]:
@@ -147,13 +183,19 @@ def inline(task: PartTask, bundles: int) -> Iterator[Partials]:
     return map(task, range(bundles))
 
 
-def threads(count: int) -> Runner:
+@dataclass(frozen=True)
+class Threads:
     """A runner with ``count`` threads of this process; few bundles are under way at once."""
 
-    def run(task: PartTask, bundles: int) -> Iterator[Partials]:
-        return each(task, range(bundles), threads=count)
+    count: int
 
-    return run
+    def __call__(self, task: PartTask, bundles: int) -> Iterator[Partials]:
+        return each(task, range(bundles), threads=self.count)
+
+
+def threads(count: int) -> Runner:
+    """A runner with ``count`` threads, which also join and end the passes of studies."""
+    return Threads(count)
 
 
 def score(spec: Spec, truth: TruthSet, prediction: Canonical, *, run: Runner = inline) -> Outcome:
@@ -167,6 +209,11 @@ def score(spec: Spec, truth: TruthSet, prediction: Canonical, *, run: Runner = i
 
 def carry_out(spec: Spec, plan: Plan, *, run: Runner = inline) -> Outcome:
     """Score an aligned pair."""
+    with using(run.count if isinstance(run, Threads) else allowed()):
+        return _carried_out(spec, plan, run)
+
+
+def _carried_out(spec: Spec, plan: Plan, run: Runner) -> Outcome:
     pairing = plan.pairing
     studies = {
         name: family.study(plan.metrics, plan.options, rows=pairing.rows, blocks=pairing.blocks)
@@ -205,36 +252,45 @@ def conclude(spec: Spec, plan: Plan, states: Mapping[BlockKey, States], studies:
         "public": _on_side(states, PUBLIC),
         "private": _on_side(states, PRIVATE),
     }
-    found: dict[Which, Measured] = {
-        which: _measured(spec, plan.families, own, studies, which) for which, own in groups.items()
-    }
-    values: dict[Which, MetricValues] = {
-        which: {name: _finite(value) for name, (value, _) in own.items()} for which, own in found.items()
-    }
-    bounds = {name: bound for name, (_, bound) in found["overall"].items() if bound > 0 and math.isfinite(bound)}
+    found: dict[Which, Measured] = {"overall": _measured(spec, plan.families, groups["overall"], studies, "overall")}
+    for which in ("public", "private"):
+        alike = len(groups[which]) == len(states)  # all blocks are on that side
+        found[which] = found["overall"] if alike else _measured(spec, plan.families, groups[which], studies, which)
     return Outcome(
-        Scores(overall=values["overall"], public=values["public"], private=values["private"]),
+        Scores(**{which: _values(own) for which, own in found.items()}),
         plan.pairing.blocks,
         dict(states),
-        bounds,
+        Bounds(**{which: _bounds(own) for which, own in found.items()}),
+        _confusion(plan, groups),
     )
 
 
-def by_block(spec: Spec, outcome: Outcome) -> list[tuple[BlockKey, MetricValues]]:
-    """Every metric in every block, for those who may see both sides."""
+def _confusion(plan: Plan, groups: Mapping[Which, Sequence[States]]) -> Confusion | None:
+    """The confusion matrices of classes; None for other samples, and for more classes than a page can show."""
+    family, classes = plan.families.get(CONFUSION), plan.pairing.classes
+    if family is None or not 0 < len(classes) <= MOST_CLASSES:
+        return None
+    found: dict[Which, Matrix] = {}
+    for which, states in groups.items():
+        sums = family.merge([state[CONFUSION] for state in states])["sums"] if states else np.zeros(0)
+        matrix = sums if sums.size else np.zeros((len(classes), len(classes)))
+        found[which] = tuple(tuple(float(weight) for weight in matrix[row]) for row in range(len(matrix)))
+    return Confusion(classes=classes, overall=found["overall"], public=found["public"], private=found["private"])
+
+
+def by_block(spec: Spec, outcome: Outcome) -> list[tuple[BlockKey, MetricValues, dict[str, float]]]:
+    """Every metric in every block, and the bounds of those not exact, for those who may see both sides."""
     needed = families(sample_type(spec), spec.scoring.metrics)
     rows = ((place, _measured(spec, needed, [states], {}, "overall")) for place, states in outcome.block_states.items())
-    return [(place, {name: _finite(value) for name, (value, _) in found.items()}) for place, found in rows]
+    return [(place, _values(found), _bounds(found)) for place, found in rows]
 
 
-def block_bounds(spec: Spec, outcome: Outcome) -> dict[BlockKey, dict[str, float]]:
-    """The certified error of every value of by_block that is not exact."""
-    needed = families(sample_type(spec), spec.scoring.metrics)
-    found = {}
-    for place, states in outcome.block_states.items():
-        own = _measured(spec, needed, [states], {}, "overall")
-        found[place] = {name: bound for name, (_, bound) in own.items() if bound > 0 and math.isfinite(bound)}
-    return found
+def _values(measured: Measured) -> MetricValues:
+    return {name: value if math.isfinite(value) else None for name, (value, _) in measured.items()}
+
+
+def _bounds(measured: Measured) -> dict[str, float]:
+    return {name: bound for name, (_, bound) in measured.items() if bound > 0 and math.isfinite(bound)}
 
 
 def _on_side(states: Mapping[BlockKey, States], side: Side) -> list[States]:
@@ -264,17 +320,12 @@ def _measured(
     return found
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def pack_details(details: Mapping[str, bytes]) -> bytes:
     """What a pass is about, family by family, in one piece."""
     index = json.dumps({name: len(about) for name, about in details.items()}).encode()
     return b"".join([index, b"\n", *details.values()])
 
 
-@lru_cache(maxsize=2)
 def unpack_details(detail: bytes) -> Mapping[str, bytes]:
     """The inverse of pack_details; b"" holds nothing."""
     if not detail:

@@ -12,7 +12,7 @@ from datasets.expect import Expectation
 from datasets.intake import intake, remains
 from datasets.spec import Spec
 from datasets.threads import using
-from scoring.contracts import FileFacts, FindingModel, ScoreReport
+from scoring.contracts import Bounds, FileFacts, FindingModel, ScoreReport
 from scoring.engine import Outcome, score
 from scoring.hosts import Alone, Host, PartJob, attended
 from scoring.kinds import KINDS
@@ -132,7 +132,8 @@ def report(
         status="rejected" if outcome is None else "scored",
         file=facts,
         scores=None if outcome is None else outcome.scores,
-        bounds={} if outcome is None else outcome.bounds,
+        bounds=Bounds() if outcome is None else outcome.bounds,
+        confusion=None if outcome is None else outcome.confusion,
         blocks=0 if outcome is None else outcome.blocks,
         findings=wire(findings),
         seconds=watch.seconds(),

@@ -13,8 +13,8 @@ FEW_ROWS = 1 << 17  # that one thread scores soonest
 AHEAD = 2  # stretches a worker has at a time, so that what is more urgent finds a place soon
 STRETCH_S = 0.1  # of work that travels as one task
 WORTH_S = 0.5  # of work that is left for other processes; less is done sooner by threads of this one
-BYTE_S = 4e-9  # that a byte of a state costs on its way between processes: packing, sending, unpacking
-HEAVY = 0.25  # share of a bundle's work that its way may cost
+BYTE_S = 4e-9  # that a byte of a state or a question costs on its way between processes: packing, sending, unpacking
+HEAVY = 0.25  # share of a stretch's work that its way may cost
 Stretch = tuple[int, int]  # numbers of bundles: the first, and the one after the last
 FIRST_PASS = 0.6  # share of the first pass where others may follow; each of those takes half of what is left
 
@@ -82,19 +82,21 @@ def sent(away: Callable[[PartTask, list[Stretch]], Iterator[Partials]], *, threa
     """A runner that lets ``away`` compute on ``places`` threads elsewhere where that is worth the messages.
 
     The first bundle is computed here and tells what the others will take and weigh. ``threads`` of this process do
-    the rest where that is little, or where the states are heavy: those of metrics of order have megabytes.
+    the rest where that is little, or where the way is heavy: states of metrics of order have megabytes, and so have
+    the questions of their later passes, which every stretch takes along.
     """
 
     def run(task: PartTask, bundles: int) -> Iterator[Partials]:
-        started = time.perf_counter()
+        started = time.thread_time()  # of work: a busy machine makes it last longer, not more
         first = task(0)
-        took = max(time.perf_counter() - started, 1e-6)
-        heavy = weight(first) * BYTE_S > took * HEAVY
+        took = max(time.thread_time() - started, 1e-6)
+        most = bundles // (AHEAD * places)  # so that all places have something to do
+        size = max(1, min(int(STRETCH_S / took), most))
+        heavy = (size * weight(first) + len(task.detail)) * BYTE_S > size * took * HEAVY
         yield first
         if heavy or took * (bundles - 1) < WORTH_S:
             yield from each(task, range(1, bundles), threads=threads)
         else:
-            size = min(int(STRETCH_S / took), bundles // (AHEAD * places))  # so that all places have something to do
             yield from away(task, stretches(1, bundles, size))
 
     return run

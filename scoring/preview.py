@@ -6,7 +6,7 @@ entry and truth together, for judges alone: an error map, hits and misses, the l
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from pyproj import CRS, Transformer
 from datasets.canonical import Array, Canonical
 from datasets.preview import MAX_FEATURES, MAX_PIXELS, Preview, preview
 from datasets.spec import Spec
+from datasets.threads import each
 from scoring.contracts import JUDGE_ONLY
 from scoring.engine import Outcome, by_block
 from scoring.kinds import grid, points, polygons, raster, table
@@ -32,9 +33,14 @@ Drawn = dict[str, bytes]
 
 
 def artifacts(spec: Spec, truth: TruthSet, prediction: Canonical, outcome: Outcome) -> Drawn:
-    """Every file worth keeping of a scored entry, by name."""
-    own = preview(_map_of(prediction, spec) or prediction)
-    return {**_files("entry", own), **_judged(spec, truth, prediction), **_blocks(spec, outcome)}
+    """Every file worth keeping of a scored entry, by name. The two pictures of a raster are drawn beside each other."""
+    drawings: list[Callable[[], Drawn]] = [
+        lambda: _files("entry", preview(_map_of(prediction, spec) or prediction)),
+        lambda: _judged(spec, truth, prediction),
+    ]
+    threads = None if spec.challenge.kind == "raster" else 1
+    entry, judged = each(lambda draw: draw(), drawings, threads=threads)
+    return {**entry, **judged, **_blocks(spec, outcome)}
 
 
 def _files(name: str, made: Preview | None) -> Drawn:
@@ -64,16 +70,20 @@ def _judged(spec: Spec, truth: TruthSet, prediction: Canonical) -> Drawn:
 
 def _blocks(spec: Spec, outcome: Outcome) -> Drawn:
     rows = [
-        {"block": key, "side": side, "scores": scores} for (key, side), scores in by_block(spec, outcome)[:MAX_BLOCKS]
+        {"block": key, "side": side, "scores": scores, "bounds": bounds}
+        for (key, side), scores, bounds in by_block(spec, outcome)[:MAX_BLOCKS]
     ]
-    return {f"{JUDGE_ONLY}blocks.json": _json({"metrics": list(spec.scoring.metrics), "rows": rows})}
+    blocks = {f"{JUDGE_ONLY}blocks.json": _json({"metrics": list(spec.scoring.metrics), "rows": rows})}
+    if outcome.confusion is None:
+        return blocks
+    return {**blocks, f"{JUDGE_ONLY}confusion.json": outcome.confusion.model_dump_json().encode()}
 
 
 def _raster_errors(spec: Spec, truth: Canonical, prediction: Canonical) -> Canonical:
     """Prediction minus truth; for classes 1 where they differ. Thinned to what a preview shows."""
     step = max(1, math.ceil(max(truth.arrays["band"].shape) / MAX_PIXELS))
     y, f = (np.asarray(side.arrays["band"][::step, ::step]) for side in (truth, prediction))
-    valid = raster.valid_cells(truth)[::step, ::step]
+    valid = np.isfinite(y) if "valid" not in truth.arrays else truth.arrays["valid"][::step, ::step] & np.isfinite(y)
     error = (y != f).astype(np.uint8) if spec.submission.meaning == "categorical" else f.astype(np.float64) - y
     a, b, c, d, e, g = truth.attrs["transform"]
     place = (a * step, b * step, c, d * step, e * step, g)
@@ -118,16 +128,10 @@ def _residuals(spec: Spec, truth: TruthSet, prediction: Canonical) -> dict[str, 
     worst, off = _worst(aligned)
     sample = aligned.cut(worst)
     classes = table.classes_of(prediction, truth.truth, spec) if isinstance(sample, Classes) else ()
+    names, blocks = rows_text(table.ids(truth.truth, spec), worst), aligned.placed.codes[worst].tolist()
     rows = [
-        {
-            "id": name,
-            "block": aligned.placed.keys[aligned.placed.codes[row]],
-            **_values_of(sample, place, classes),
-            "off": float(off[place]),
-        }
-        for place, (name, row) in enumerate(
-            zip(rows_text(table.ids(truth.truth, spec), worst), worst.tolist(), strict=True)
-        )
+        {"id": name, "block": aligned.placed.keys[block], **values, "off": distance}
+        for name, block, values, distance in zip(names, blocks, _values(sample, classes), off.tolist(), strict=True)
     ]
     return {"id": list(spec.truth.id or ()), "rows": rows}
 
@@ -158,11 +162,13 @@ def _distance(sample: Numbers | Classes | Probabilities) -> npt.NDArray[np.float
     return off
 
 
-def _values_of(sample: Numbers | Classes | Probabilities, row: int, classes: tuple[str, ...]) -> dict[str, Any]:
+def _values(sample: Numbers | Classes | Probabilities, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What was true and what was said, row by row."""
+    said = sample.p if isinstance(sample, Probabilities) else sample.f
+    pairs = zip(np.asarray(sample.y).tolist(), np.asarray(said).tolist(), strict=True)
     if isinstance(sample, Classes):
-        return {"truth": classes[sample.y[row]], "prediction": classes[sample.f[row]]}
-    given = sample.p if isinstance(sample, Probabilities) else sample.f
-    return {"truth": np.asarray(sample.y[row]).tolist(), "prediction": np.asarray(given[row]).tolist()}
+        return [{"truth": classes[truth], "prediction": classes[given]} for truth, given in pairs]
+    return [{"truth": truth, "prediction": given} for truth, given in pairs]
 
 
 Feature = tuple[Any, dict[str, Any]]

@@ -231,11 +231,12 @@ def render() -> str:
         "is empty and does not rank. Where scikit-learn, scipy, scores or properscoring define a metric, values",
         "agree with theirs to 1e-9 relative in float64.", "",
         "`roc_auc`, `average_precision`, `capture_curve`, `capture_auc`, `spearman_r` and `median_ae` go by order. Up",
-        "to 131,072 rows are sorted. Beyond that the first four are exact for decimals of up to six digits in [0, 1]",
-        "and, unless they spread over very many magnitudes, for up to 2²⁹ unweighted float32 values, and `spearman_r`",
-        "is exact up to 4,194,304 rows. Other data is counted in ever finer cells, and the report carries a certified",
-        "bound of what is left. Values of single blocks of such data come from coarse cells (64 × 64 for",
-        "`spearman_r`), with their bounds.",
+        "to 131,072 rows are sorted, for `spearman_r` up to 1,048,576; more rows are never sorted as a whole.",
+        "Beyond that the first four are exact for decimals of up to six digits in [0, 1] and, unless they spread over",
+        "very many magnitudes, for up to 2²⁹ unweighted float32 values. `spearman_r` puts rows in order cell by cell,",
+        "in memory that does not grow with them, and is certified to about 1e-9 up to 2³⁰ rows (2²⁹ with weights).",
+        "Other data is counted in ever finer cells, and the report carries a certified bound of what is left. Values",
+        "of single blocks of such data come from coarse cells (64 × 64 for `spearman_r`), with their bounds.",
     ]  # fmt: skip
     for sample, title in SAMPLE_TYPES.items():
         lines += ["", f"## {title.split(':')[0]}", "", title.split(": ", 1)[1], ""]

@@ -29,13 +29,14 @@ class Numbers:
 class Classes:
     """Codes of the true class ``y`` and the predicted class ``f``, both (n,) in 0 … n_classes − 1.
 
-    Codes count positions in the challenge's ``truth.classes``.
+    Codes count positions in the challenge's ``truth.classes``. ``spare``: rows whose ``y`` is n_classes do not count.
     """
 
     y: Array
     f: Array
     w: Array | None = None
     n_classes: int = 2
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

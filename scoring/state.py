@@ -9,8 +9,9 @@ states in the same order give the same bits. Families are stateless and can be s
 """
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ Options = Mapping[str, Mapping[str, Any]]  # by metric name: spec.scoring.option
 Counts = Sequence[int] | npt.NDArray[np.integer]
 Floats = npt.NDArray[np.float64]
 EXACT = 2.0**53  # integers below it add without rounding
+Read = TypeVar("Read")
 
 
 class Family(Protocol):
@@ -76,6 +78,23 @@ class Replicated(Protocol):
 Resampler = Callable[[npt.NDArray[np.integer]], Iterator[State]]  # counts (replicates, states), a state for each row
 
 
+class Detail:
+    """What a family asked of a pass: bytes, and what its collectors read in them, which all bundles share."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+        self._found: Any = None
+        self._lock = threading.Lock()
+
+    def read(self, reader: Callable[[bytes], Read]) -> Read:
+        """What ``reader``, always the same, reads in the bytes; once. It lasts as long as this detail."""
+        with self._lock:
+            if self._found is None:
+                self._found = reader(self.data)
+            found: Read = self._found
+            return found
+
+
 class Collector(Protocol):
     """Counts the samples of one bundle during one pass over large data."""
 
@@ -114,10 +133,10 @@ class Refined(Protocol):
     """A family that reads large data several times, each time in finer cells where it matters.
 
     Small data goes through ``partial`` as with any family. Of large data, block states are coarse but certified, and
-    the values over all blocks come from a study. A pass with the detail b"" is the first.
+    the values over all blocks come from a study. A pass with an empty detail is the first.
     """
 
-    def collector(self, detail: bytes, rows: int) -> Collector:
+    def collector(self, detail: Detail, rows: int) -> Collector:
         """For one bundle of data of about ``rows`` rows in all."""
         ...
 

@@ -7,8 +7,6 @@ truths it used last mapped, and looks at every use whether their files are still
 """
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -19,12 +17,13 @@ from functools import cache
 from pathlib import Path
 
 from datasets.canonical import Array, Canonical, release
-from datasets.digest import digest_bytes
+from datasets.digest import digest_bytes, is_digest
 from datasets.errors import EngineFault, IntegrityError, SpecError
+from datasets.scratch import GONE, discard, own_folder, sweep
 from datasets.spec import Spec, parse_spec
 from datasets.store import LocalStore
 from datasets.truth.package import decrypt, package_digest
-from datasets.truth.vault import OPENED, Vault
+from datasets.truth.vault import OPENED, OPENING, Vault
 from scoring.contracts import TruthRef
 from scoring.kinds import KINDS
 from scoring.kinds.pairing import TruthSet
@@ -36,7 +35,9 @@ INDEX = "index-"
 INDEXES = 2  # kept of one truth: a change of code or challenge leaves the one before in use for a while
 MAPPED = 8  # truths a process keeps mapped
 LARGE = 1 << 24  # bytes of an array whose pages are given back after an entry
-STALE_S = 3600.0  # after which a folder being made belongs to nobody
+MAKING = "making-"
+RECENT_S = 10.0  # a truth used this lately is not removed: somebody may be about to map it
+TRIES = 3  # to open a truth that is removed meanwhile
 HOUSE = Path(__file__).resolve().parent.parent
 CODE = ("scoring/kinds", "scoring/metrics", "datasets/canonical.py", "datasets/blocks.py", "datasets/hashing.py")
 
@@ -74,8 +75,8 @@ def open_for(settings: EngineSettings, ref: TruthRef, toml: str) -> Opened:
         kept = _KEPT.get(key)
         if kept is not None:
             _KEPT.move_to_end(key)
-    if kept is not None and kept.files == _files(kept.opened):
-        os.utime(kept.opened.folder)
+    if kept is not None and kept.files and kept.files == _files(kept.opened):
+        _touch(kept.opened.folder)
         return kept.opened
     opened = _open(settings, ref, toml)
     with _LOCK:
@@ -110,16 +111,14 @@ def index_of(folder: Path, spec: Spec, truth: TruthSet) -> Path | None:
     made = KINDS[spec.challenge.kind].prepare(truth, spec)
     if not made:
         return None
-    shutil.rmtree(place, ignore_errors=True)  # a damaged one; an unharmed one of another worker is made again
-    work = Path(tempfile.mkdtemp(dir=folder, prefix="making-"))
-    try:
+    if place.exists() and _index(place) is None:  # a damaged one
+        discard(place)
+    with own_folder(folder.parent, MAKING) as work:
         Canonical("index", made).write(work)
-        with suppress(OSError):  # another worker was faster: its folder holds the same
+        with suppress(OSError):  # another worker was faster, its folder holds the same; or the truth was removed
             work.rename(place)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    for old in sorted(folder.glob(f"{INDEX}*"), key=lambda path: path.stat().st_mtime)[:-INDEXES]:
-        shutil.rmtree(old, ignore_errors=True)
+    for old in sorted(folder.glob(f"{INDEX}*"), key=_used)[:-INDEXES]:
+        discard(old)
     return place
 
 
@@ -152,12 +151,37 @@ def _open(settings: EngineSettings, ref: TruthRef, toml: str) -> Opened:
         spec = parse_spec(toml)
     except SpecError as error:
         raise EngineFault("the ticket's challenge file has faults; publish the challenge again") from error
+    for left in reversed(range(TRIES)):
+        try:
+            return _opened(settings, ref, spec)
+        except FileNotFoundError:
+            if not left:
+                raise
+    raise AssertionError
+
+
+def _opened(settings: EngineSettings, ref: TruthRef, spec: Spec) -> Opened:
+    """Raises FileNotFoundError when another worker has removed the truth in the middle."""
     opened = Vault(settings.truths, LocalStore(settings.store), settings.truth_key).unseal(ref.digest, ref.commitment)
     folder, bare = settings.truths / ref.digest, TruthSet(opened.truth, opened.grid)
+    _touch(folder)
     index = index_of(folder, spec, bare)
-    os.utime(folder)
+    _touch(folder)
     _trim(settings, keep=folder)
     return Opened(spec, mapped(spec, bare, index), opened.commitment, folder, index)
+
+
+def _touch(folder: Path) -> None:
+    with suppress(FileNotFoundError):  # removed meanwhile; what is mapped stays readable
+        os.utime(folder)
+
+
+def _used(folder: Path) -> float:
+    """When it was used last; long ago for one that has gone."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _index(place: Path) -> Mapping[str, Array] | None:
@@ -186,20 +210,18 @@ def _seen(folder: Path, index: Path | None) -> Iterator[tuple[str, int, int, int
 
 def _trim(settings: EngineSettings, *, keep: Path) -> None:
     """Forget the truths that were used longest ago, with their indexes, while all are larger than the cap."""
+    sweep(settings.truths, OPENING, MAKING, GONE)
     sizes = []
     for path in settings.truths.iterdir():
         with suppress(FileNotFoundError):  # another worker trims too
-            if path.name.startswith("opening-"):
-                if path.stat().st_mtime < time.time() - STALE_S:
-                    shutil.rmtree(path, ignore_errors=True)
-            elif path.is_dir():
+            if is_digest(path.name):
                 sizes.append((path.stat().st_mtime, _size(path), path))
     total = sum(size for _, size, _ in sizes)
-    for _, size, path in sorted(sizes):
+    for used, size, path in sorted(sizes):
         if total <= settings.cache_bytes:
             return
-        if path != keep:
-            shutil.rmtree(path, ignore_errors=True)
+        if path != keep and used < time.time() - RECENT_S:
+            discard(path)
             total -= size
 
 

@@ -6,8 +6,10 @@ InspectReport or a PublishReport. When the platform fails, the answer is a Fault
 
 import logging
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +19,9 @@ from pydantic import BaseModel, ValidationError
 from datasets.canonical import Canonical
 from datasets.digest import CHUNK, chunks, digest_stream
 from datasets.errors import BlobNotFound, EngineFault, IntegrityError, MotherlodeError, VaultError
+from datasets.intake import SMALL
 from datasets.sandbox import probe
+from datasets.scratch import fault_behind
 from datasets.spec import Spec, parse_spec
 from datasets.store import LocalStore
 from datasets.threads import using
@@ -36,6 +40,7 @@ __all__ = ["PLANS", "EngineSettings", "PartJob", "packed", "parts", "run", "run_
 
 MAX_ANSWER = 256 << 10  # bytes of a score report
 MAX_PLANS = 8
+MAX_OVER = 64  # entries of which it is remembered that they are scored
 FEWER = 20  # findings kept when a report grows too large
 _LOG = logging.getLogger(__name__)
 FAULTS: Mapping[type[Exception], str] = MappingProxyType(
@@ -74,7 +79,7 @@ def run_with(settings: EngineSettings | None, task: str, payload: bytes, *, host
         return _fault(code, str(error)[:500] if isinstance(error, MotherlodeError) else "the ticket is not well-formed")
     except Exception as error:  # noqa: BLE001  the edge of the process: an unforeseen error is a fault, not a crash
         _LOG.exception("task %s failed", task)
-        return _fault("unexpected", type(error).__name__)
+        return _fault("unexpected", fault_behind(error) or type(error).__name__)
 
 
 def warm_up() -> None:
@@ -117,6 +122,7 @@ class Plans:
 
     def __init__(self) -> None:
         self._plans: OrderedDict[PartJob, Plan] = OrderedDict()
+        self._over: deque[PartJob] = deque(maxlen=MAX_OVER)
         self._lock = threading.Lock()
 
     def of(self, job: PartJob) -> Plan:
@@ -128,15 +134,18 @@ class Plans:
         return known
 
     def keep(self, job: PartJob, plan: Plan) -> None:
-        """Use a plan that was made already."""
+        """Use a plan that was made already, until the entry is scored."""
         with self._lock:
+            if job in self._over:  # a stretch of bundles that began late, which nobody waits for
+                return
             self._plans[job] = plan
             while len(self._plans) > MAX_PLANS:
                 self._plans.popitem(last=False)
 
     def forget(self, job: PartJob) -> None:
-        """Let go of a plan and of the files it maps."""
+        """Let go of a plan and of the files it maps: its entry is scored, and each has a room of its own."""
         with self._lock:
+            self._over.append(job)
             self._plans.pop(job, None)
 
 
@@ -160,7 +169,8 @@ def score(settings: EngineSettings, payload: bytes, host: Host) -> ScoreReport:
         upload = _fetch(store, ticket, room)
         index = str(opened.index or "")
         job = PartJob(spec.challenge.kind, ticket.spec, str(opened.folder), index, str(room / "entry"))
-        made = evaluate(upload, spec, truth, out=room / "entry", truth_digest=opened.commitment, host=host, job=job)
+        with verified(upload, beside=host.threads > 1 and upload.facts.bytes > SMALL):
+            made = evaluate(upload, spec, truth, out=room / "entry", truth_digest=opened.commitment, host=host, job=job)
         report = made.report.model_copy(update={"challenge": ticket.challenge})
         kept = _bounded(_kept(store, spec, truth, made, report))
     let_go(truth)
@@ -168,17 +178,44 @@ def score(settings: EngineSettings, payload: bytes, host: Host) -> ScoreReport:
 
 
 def _fetch(store: LocalStore, ticket: ScoreTicket, room: Path) -> Upload:
-    """The uploaded file, verified against its digest. A damaged blob is our fault, never the entry's."""
+    """The uploaded file, not verified yet."""
     path = store.path(ticket.file)
     if path is None:
         path = room / "data"
         with store.open(ticket.file) as source, path.open("wb") as target:
             for block in chunks(source, CHUNK):
                 target.write(block)
-    with path.open("rb") as stream:
-        if digest_stream(stream) != ticket.file:
-            raise IntegrityError(f"the blob {ticket.file} is damaged; restore it from a backup")
     return Upload(path, ticket.format, FileFacts(sha256=ticket.file, bytes=path.stat().st_size))
+
+
+@contextmanager
+def verified(upload: Upload, *, beside: bool) -> Iterator[None]:
+    """A block that works on a file that is what its digest says: looked at before, or in a thread ``beside`` it.
+
+    Raises:
+        IntegrityError: it is not, whatever else the block has raised. A damaged blob is our fault, never the entry's.
+    """
+    if not beside:
+        _verify(upload)
+        yield
+        return
+    pool = ThreadPoolExecutor(1, thread_name_prefix="digest")
+    found = pool.submit(_verify, upload)
+    pool.shutdown(wait=False)
+    try:
+        yield
+    except Stopped:
+        raise
+    except Exception:
+        found.result()
+        raise
+    found.result()
+
+
+def _verify(upload: Upload) -> None:
+    with upload.path.open("rb") as stream:
+        if digest_stream(stream) != upload.facts.sha256:
+            raise IntegrityError(f"the blob {upload.facts.sha256} is damaged; restore it from a backup")
 
 
 def _kept(store: LocalStore, spec: Spec, truth: TruthSet, made: Evaluation, report: ScoreReport) -> ScoreReport:

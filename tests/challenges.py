@@ -19,7 +19,7 @@ import shapely
 import xarray as xr
 from rasterio.transform import from_origin
 
-from tests.heads import head
+from benchmarks.heads import head
 
 CRS = "EPSG:32633"
 EAST, NORTH = 500_000.0, 5_000_000.0

@@ -141,12 +141,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     """The address of a fresh, migrated database: each test runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         yield _copied(request.getfixturevalue("sqlite_template"), tmp_path)
-        return
-    running: Cluster = request.getfixturevalue("postgres_cluster")
-    name = f"t{uuid.uuid4().hex}"
-    running.execute(f"CREATE DATABASE {name} TEMPLATE template_motherlode")
-    yield running.url(name)
-    running.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    else:
+        yield from _database(request.getfixturevalue("postgres_cluster"), "TEMPLATE template_motherlode")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -154,18 +150,22 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     """The address of a database without any table."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
-        return
-    running: Cluster = request.getfixturevalue("postgres_cluster")
-    name = f"t{uuid.uuid4().hex}"
-    running.execute(f"CREATE DATABASE {name}")
-    yield running.url(name)
-    running.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    else:
+        yield from _database(request.getfixturevalue("postgres_cluster"))
 
 
 @pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     """A fresh, migrated SQLite database alone, for what no database decides."""
     return _copied(sqlite_template, tmp_path)
+
+
+def _database(running: Cluster, made_from: str = "") -> Iterator[str]:
+    """The address of a database of its own, dropped afterwards."""
+    name = f"t{uuid.uuid4().hex}"
+    running.execute(f"CREATE DATABASE {name} {made_from}")
+    yield running.url(name)
+    running.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _copied(template: Path, folder: Path) -> str:

@@ -125,7 +125,8 @@ class Archive:
         if len(head) != _LOCAL.size + len(name) or head[_LOCAL.size :] != name:
             return None
         mark, _, flags, method, *_, long, extra = _LOCAL.unpack_from(head)
-        if mark != b"PK\x03\x04" or flags & ~0x808 or method != zipfile.ZIP_STORED or long != len(name):
+        odd = (flags | entry.flag_bits) & ~0x808 or (flags ^ entry.flag_bits) & 0x800
+        if mark != b"PK\x03\x04" or odd or method != zipfile.ZIP_STORED or long != len(name):
             return None
         data = os.pread(self._plain, entry.file_size, entry.header_offset + len(head) + extra)
         return data if len(data) == entry.file_size and deflate.crc32(data) == entry.CRC else None

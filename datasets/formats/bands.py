@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from datasets.canonical import Array, CanonicalWriter, Placed
 from datasets.formats.cells import Cells, Quick, Verdict
 from datasets.formats.columns import MAX_CLASSES
 from datasets.formats.geotiff import Header
-from datasets.formats.tiff import NotPlain, Scratch, Tiles
+from datasets.formats.tiff import NotPlain, Scratch, Tiles, is_unpacked_whole
 from datasets.threads import each
 
 STRIP = 16 << 20  # bytes of the rows whose findings are gathered together
@@ -154,11 +155,27 @@ class _Copier:
         return area, verdict
 
     def read(self, area: Area, out: Array | None = None) -> Array:
-        """The cells of an area by way of GDAL."""
+        """The cells of an area by way of GDAL.
+
+        Raises:
+            RasterioIOError: a block is damaged, or its length is not what the header says.
+        """
         window = Window(area.col, area.row, area.width, area.height)
         with rasterio.Env(**ENVIRONMENT):
-            cells: Array = self._handle().read(self._band, window=window, out=out)
+            dataset = self._handle()
+            if dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "").upper() == "DEFLATE":
+                self._demand_whole(dataset, area)
+            cells: Array = dataset.read(self._band, window=window, out=out)
             return cells
+
+    def _demand_whole(self, dataset: Any, area: Area) -> None:
+        """Look at every block of an area before GDAL does."""
+        high, wide = dataset.block_shapes[self._band - 1]
+        with self._path.open("rb", buffering=0) as file:
+            for row in range(area.row // high, -(-(area.row + area.height) // high)):
+                for col in range(area.col // wide, -(-(area.col + area.width) // wide)):
+                    if not is_unpacked_whole(file.fileno(), dataset, self._band, (row, col)):
+                        raise RasterioIOError("a block does not unpack to the length the header says")
 
     def close(self) -> None:
         """Close the handles of the threads."""
@@ -185,17 +202,41 @@ class _Copier:
         return quick.look(values, valid, 0, area.width)
 
     def _tile_by_tile(self, tiles: Tiles, quick: Quick, area: Area, values: Array, valid: Array) -> Verdict | None:
+        """Each tile is unpacked and looked at where it lies together, and then put in its place among the others."""
         high, wide = tiles.tile
         found: list[Verdict] = []
+        full: list[Array] = []
         for row in range(0, area.height, high):
-            rows, marks = values[row : row + high], valid[row : row + high]
             for col in range(0, area.width, wide):
-                tiles.decode((area.row + row) // high, (area.col + col) // wide, rows, col, self._own.scratch)
-                verdict = quick.look(rows, marks, col, min(wide, area.width - col))
+                window = slice(row, min(row + high, area.height)), slice(col, min(col + wide, area.width))
+                here, marks_here = values[window], valid[window]
+                cells, marks = self._together(tiles, here, marks_here)
+                tiles.decode((area.row + row) // high, (area.col + col) // wide, cells, 0, self._own.scratch)
+                verdict = quick.look(cells, marks, 0, here.shape[1])
                 if verdict is None:
                     return None
+                if cells is not here:
+                    here[...] = cells[:, : here.shape[1]]
+                    if not verdict.every:
+                        marks_here[...] = marks[:, : here.shape[1]]
+                full += [marks_here] if verdict.every else []
                 found.append(verdict)
-        return Verdict.of(found)
+        return self._marked(Verdict.of(found), full)
+
+    def _together(self, tiles: Tiles, values: Array, valid: Array) -> tuple[Array, Array]:
+        """Room for a tile and its marks: their own place if their rows follow each other there."""
+        if values.flags.c_contiguous:
+            return values, valid
+        own, (high, wide) = self._own.__dict__, tiles.tile
+        if "tile" not in own:
+            own["tile"], own["marks"] = np.empty((high, wide), self._dtype), np.empty((high, wide), np.bool_)
+        return own["tile"][: len(values)], own["marks"][: len(values)]
+
+    def _marked(self, verdict: Verdict, full: list[Array]) -> Verdict:
+        """The verdict on an area; if its marks are asked for, those of full tiles are there."""
+        for marks in [] if verdict.every else full:
+            marks[...] = True
+        return verdict
 
     def _handle(self) -> Any:
         own = self._own.__dict__

@@ -232,6 +232,8 @@ class Quick:
 def _few(values: Array, mark: Array, left: int, cols: int, every: bool) -> frozenset[int] | None:
     """The classes of the marked cells when all are below 64."""
     found, bits = loops.few_classes(values, mark, left, cols, every)
+    if bits > loops.FEW:
+        found = loops.some_classes(values, mark, left, cols, every) if bits <= loops.SMALL else 0
     return None if bits > loops.SMALL else frozenset(place for place in range(64) if int(found) >> place & 1)
 
 

@@ -14,11 +14,13 @@ from datasets.findings import SHOWN, Findings, reject
 MAX_TEXT = 64 << 10
 _NAMES = re.compile(r"^(?:urn:ogc:def:crs:)?EPSG:[0-9.]{0,8}:?([0-9]{4,6})$")
 _METRES = re.compile(r'PROJCRS\[.*,ID\["EPSG",([0-9]{4,6})\]\]', re.DOTALL | re.ASCII)
+_DEGREES = re.compile(r'GEOGCRS\[.*CS\[ellipsoidal,2\].*,ID\["EPSG",([0-9]{4,6})\]\]', re.DOTALL | re.ASCII)
+_ANGLE = re.compile(r'ANGLEUNIT\["([^"]*)"')
 _UNIT = re.compile(r'LENGTHUNIT\["([^"]*)"')
 _CRS84 = frozenset(("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84"))
 _UTM = (range(32601, 32661), range(32701, 32761), range(25828, 25839), range(26901, 26924))
 _MGA = (range(28348, 28359), range(7846, 7860))
-_COMMON = (*_UTM, *_MGA, (4326, 4258, 4269, 3857, 3035, 2154, 27700, 5070, 3347, 3978, 28992, 2056, 3006))
+_COMMON = (*_UTM, *_MGA, (4326, 4258, 4269, 4283, 7844, 3857, 3035, 2154, 27700, 5070, 3347, 3978, 28992, 2056, 3006))
 _KEPT: dict[int, CRS] = {}
 _TEXTS: dict[str, CRS] = {}  # those kept by their WKT
 _FLAT = frozenset(("GeographicCRS", "ProjectedCRS"))
@@ -139,9 +141,10 @@ def _plain(crs: CRS) -> CRS:
 
 
 def named(wkt: str) -> int | None:
-    """The EPSG code that stands at the end of the WKT2 of a projected CRS in metres; None for any other."""
-    found = _METRES.fullmatch(wkt)
-    return int(found[1]) if found and set(_UNIT.findall(wkt)) == {"metre"} else None
+    """The EPSG code at the end of the WKT2 of a CRS in metres, or in degrees of longitude and latitude; else None."""
+    flat, globe = _METRES.fullmatch(wkt), _DEGREES.fullmatch(wkt)
+    found, degrees = flat or globe, flat is not None or set(_ANGLE.findall(wkt)) == {"degree"}
+    return int(found[1]) if found and degrees and set(_UNIT.findall(wkt)) == {"metre"} else None
 
 
 def same(one: CRS, other: CRS) -> bool:

@@ -7,6 +7,7 @@ challenge has. Of anything else ``plain`` says None. Keys: OGC GeoTIFF 1.1 (19-0
 
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,21 @@ HARMLESS = frozenset(  # image, tiles and resolution in print; place, keys and t
     )
 )
 TYPES = {(1, 8): "uint8", (1, 16): "uint16", (2, 16): "int16", (2, 32): "int32", (3, 32): "float32", (3, 64): "float64"}
-_KEYS = {1024: 1, 1025: 1, 2054: 9102, 3072: None, 3076: 9001}  # projected, cells are areas, degrees, EPSG, metres
-_TEXTS = frozenset((1026, 2049, 3073))
+_FLAT = {1024: 1, 1025: 1, 2054: 9102, 3072: None, 3076: 9001}  # projected, cells are areas, degrees, EPSG, metres
+_ROUND = {1024: 2, 1025: 1, 2048: None, 2054: 9102}  # geographic, the rest alike
+_TEXTS, _AXES = frozenset((1026, 2049, 3073)), (2057, 2059)
+_GRS80, _WGS84 = (6378137.0, 298.257222101), (6378137.0, 298.257223563)  # semi-major axis in m, inverse flattening
+# Longitude and latitude in degrees from Greenwich, and the ellipsoid each code of the EPSG registry means.
+GEOGRAPHIC = {
+    4326: _WGS84,
+    4258: _GRS80,
+    4269: _GRS80,
+    4283: _GRS80,
+    4490: _GRS80,
+    4617: _GRS80,
+    4674: _GRS80,
+    7844: _GRS80,
+}
 _NODATA = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?|nan", re.ASCII)
 _LARGEST = 1e38  # GDAL bends nodata close to the largest float32
 
@@ -144,7 +158,7 @@ def _header(tags: Tags) -> Header:
     name = TYPES.get((tags.one(339, default=1), tags.one(258)))
     packing, tiled = tags.one(259), 322 in tags.entries
     compression = next((text for text, codes in NAMES.items() if packing in codes), None)
-    if tags.more or not tags.entries.keys() <= HARMLESS or name is None or compression is None:
+    if tags.order != "<" or tags.more or not tags.entries.keys() <= HARMLESS or name is None or compression is None:
         raise NotPlain
     height, width = tags.one(257), tags.one(256)
     block = (tags.one(323), tags.one(322)) if tiled else (min(tags.one(278), height), width)
@@ -198,22 +212,36 @@ def _transform(tags: Tags) -> tuple[float, ...]:
 
 
 def _epsg(tags: Tags) -> int:
-    """The code of a projected CRS that no other key changes."""
+    """The code of a projected CRS, or of one of GEOGRAPHIC, that no other key changes."""
     if 34735 not in tags.entries:
         raise NotPlain
     numbers = tags.shorts(34735)
     if len(numbers) < 4 or numbers[:2] != (1, 1) or len(numbers) != 4 * (1 + numbers[3]):
         raise NotPlain
     keys = {numbers[at]: numbers[at + 1 : at + 4] for at in range(4, len(numbers), 4)}
-    if len(keys) != numbers[3] or not keys.keys() <= _KEYS.keys() | _TEXTS or not {1024, 1025, 3072} <= keys.keys():
+    known, named, own = (_ROUND, 2048, _AXES) if 2048 in keys else (_FLAT, 3072, ())
+    if (
+        len(keys) != numbers[3]
+        or not keys.keys() <= known.keys() | _TEXTS | {*own}
+        or not {1024, 1025, named} <= keys.keys()
+    ):
         raise NotPlain
     for key, (place, count, value) in keys.items():
-        if (place != 34737) if key in _TEXTS else (place != 0 or count != 1 or _KEYS[key] not in {None, value}):
+        at = {**dict.fromkeys(_TEXTS, 34737), **dict.fromkeys(own, 34736)}.get(key, 0)
+        if place != at or (at != 34737 and count != 1) or (not at and known[key] not in {None, value}):
             raise NotPlain
     texts = tags.text(34737) if 34737 in tags.entries else ""
     if "=" in texts or any(keys[key][1] + keys[key][2] > len(texts) for key in keys.keys() & _TEXTS):
         raise NotPlain  # with = some programs say more
-    code = keys[3072][2]
-    if not 1024 <= code < 32767:
+    code = int(keys[named][2])
+    if not 1024 <= code < 32767 or (named == 2048 and not _is_ellipsoid(tags, keys, code)):
         raise NotPlain
-    return int(code)
+    return code
+
+
+def _is_ellipsoid(tags: Tags, keys: Mapping[int, tuple[int, ...]], code: int) -> bool:
+    """Whether a geographic code is known, and the axes of its ellipsoid, where given, are those it means."""
+    given = [(key, wanted) for key, wanted in zip(_AXES, GEOGRAPHIC.get(code, ()), strict=False) if key in keys]
+    numbers = tags.doubles(34736) if given and 34736 in tags.entries else ()
+    right = all(keys[key][2] < len(numbers) and numbers[keys[key][2]] == wanted for key, wanted in given)
+    return code in GEOGRAPHIC and right

@@ -1,6 +1,7 @@
-"""Chunks of an HDF5 array straight from the file, unpacked outside HDF5, whose lock lets in one thread at a time."""
+"""Chunks of an HDF5 array as they are stored, unpacked outside HDF5, whose lock lets in one thread at a time."""
 
 import math
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,14 +28,18 @@ _WORDS: Mapping[int, npt.DTypeLike] = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 @dataclass(frozen=True)
 class DirectChunks:
-    """A chunked array whose every chunk lies where the file's index says, through deflate and shuffle at most."""
+    """A chunked array whose every chunk is in the file's index, through deflate and shuffle at most.
 
-    file: int
+    ``lengths``: stored bytes of each chunk by its number along each axis. HDF5 itself finds the chunk: in a damaged
+    index there are some that are listed and not found.
+    """
+
+    source: h5py.h5d.DatasetID
     dtype: np.dtype[Any]
     chunks: tuple[int, ...]
     deflated: bool
     shuffled: bool
-    places: Mapping[tuple[int, ...], tuple[int, int]]  # chunk number along each axis → byte offset, stored bytes
+    lengths: Mapping[tuple[int, ...], int]
 
     @classmethod
     def of(cls, dataset: h5py.Dataset, file: int) -> "DirectChunks | None":
@@ -50,23 +55,26 @@ class DirectChunks:
         width = dataset.dtype.itemsize
         if kinds not in PIPELINES or (shuffled and (filters[0][2][:1] != (width,) or width not in _WORDS)):
             return None
-        places = _places(dataset, deflated=h5py.h5z.FILTER_DEFLATE in kinds, end=os.fstat(file).st_size)
-        if places is None:
+        deflated = h5py.h5z.FILTER_DEFLATE in kinds
+        lengths = _lengths(dataset, deflated=deflated, end=os.fstat(file).st_size)
+        if lengths is None:
             return None
-        return cls(file, dataset.dtype, dataset.chunks, h5py.h5z.FILTER_DEFLATE in kinds, shuffled, places)
+        return cls(dataset.id, dataset.dtype, dataset.chunks, deflated, shuffled, lengths)
 
     def load(self, selection: Selection, out: Array) -> None:
         """See ``cube.Variable``."""
         for number, inside, used in chunks_of(selection, self.chunks):
-            values = self._unpacked(*self.places[number])
+            values = self._unpacked(number)
             if self.shuffled:
                 self._unshuffle(values, out, inside)
             else:
                 out[inside] = values.view(self.dtype).reshape(self.chunks)[used]
 
-    def _unpacked(self, start: int, length: int) -> npt.NDArray[np.uint8]:
+    def _unpacked(self, number: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         size = math.prod(self.chunks) * self.dtype.itemsize
-        stored = os.pread(self.file, length, start)
+        skipped, stored = self.source.read_direct_chunk(tuple(map(operator.mul, number, self.chunks)))
+        if skipped or len(stored) != self.lengths[number]:
+            raise Unusual("a chunk that is not the one in the index")
         try:
             data = deflate.zlib_decompress(stored, size) if self.deflated else bytearray(stored)
         except deflate.DeflateError as error:
@@ -88,8 +96,8 @@ def _steps(shape: Sequence[int]) -> list[int]:
     return [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
 
 
-def _places(dataset: h5py.Dataset, *, deflated: bool, end: int) -> dict[tuple[int, ...], tuple[int, int]] | None:
-    """Where every chunk lies; None unless the index names each exactly once, unmasked, inside the file and of a size
+def _lengths(dataset: h5py.Dataset, *, deflated: bool, end: int) -> dict[tuple[int, ...], int] | None:
+    """How long every chunk is; None unless the index names each exactly once, unmasked, inside the file and of a size
     such a chunk can have."""
     shape, chunks = dataset.shape, dataset.chunks
     wanted = math.prod(-(-size // chunk) for size, chunk in zip(shape, chunks, strict=True))
@@ -99,7 +107,7 @@ def _places(dataset: h5py.Dataset, *, deflated: bool, end: int) -> dict[tuple[in
     longest = size + size // 8 + 4096 if deflated else size
     found: list[Any] = []
     dataset.id.chunk_iter(found.append)
-    places: dict[tuple[int, ...], tuple[int, int]] = {}
+    lengths: dict[tuple[int, ...], int] = {}
     for chunk in found:
         where = tuple(zip(chunk.chunk_offset, chunks, shape, strict=True))
         if any(start % step or not 0 <= start < stop for start, step, stop in where) or chunk.filter_mask:
@@ -107,5 +115,5 @@ def _places(dataset: h5py.Dataset, *, deflated: bool, end: int) -> dict[tuple[in
         start, length = chunk.byte_offset, chunk.size
         if start is None or start < 0 or start + length > end or not (deflated or length == size) or length > longest:
             return None
-        places[tuple(start // step for start, step, _ in where)] = (int(start), int(length))
-    return places if len(places) == wanted else None
+        lengths[tuple(first // step for first, step, _ in where)] = int(length)
+    return lengths if len(lengths) == wanted else None

@@ -50,9 +50,11 @@ def all_present(data: Any, at: Any, stop: Any, count: Any) -> Any:
             continue
         if head == 1:
             return False
+        if head >> 1 > stop - at:
+            return False
         for _ in range(min(head >> 1, (count - done + 7) // 8)):
             wanted = 255 if count - done >= 8 else (1 << (count - done)) - 1
-            if at >= stop or data[at] & wanted != wanted:
+            if data[at] & wanted != wanted:
                 return False
             done += 8
             at += 1
@@ -74,13 +76,13 @@ def _word(data: Any, base: Any, at: Any, stop: Any) -> Any:
 def look_up(data: Any, at: Any, stop: Any, width: Any, table: Any, out: Any) -> Any:
     """out = table[indices], whose ``width`` bits each stand in data[at:stop]; False: they do not fit."""
     base, count, size, done = np.uint64(data.ctypes.data), len(out), np.uint64(len(table)), 0
-    mask = (_ONE << np.uint64(width)) - _ONE
+    mask, whole = (_ONE << np.uint64(width)) - _ONE, (_ONE << np.uint64((width + 7) // 8 * 8)) - _ONE
     while done < count:
         head, at = _varint(data, at, stop)
         if at < 0 or head < 2:
             return False
         if head & 1 == 0:
-            index = _word(data, base, at, stop) & mask
+            index = _word(data, base, at, stop) & whole
             at += (width + 7) // 8
             if at > stop or index >= size:
                 return False
@@ -90,7 +92,7 @@ def look_up(data: Any, at: Any, stop: Any, width: Any, table: Any, out: Any) -> 
             done += some
             continue
         some, bits = min(8 * (head >> 1), count - done), 8 * at
-        if at + (some * width + 7) // 8 > stop:
+        if (head >> 1) * width > stop - at:
             return False
         safe = min(some, max(0, (8 * (stop - 8) - bits) // width)) if width else some
         for row in range(safe):

@@ -15,16 +15,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datasets.formats.snappy_loops import TAGS, unsnap
+
 Bytes = npt.NDArray[np.uint8]
 PLAIN, DICTIONARY = 0, 1
 MAX_PAGES = 10_000
 MAX_PAGE = 64 << 20  # bytes of an unpacked page
 _HEAD = 1 << 14  # bytes a page header may have, with its statistics
 _DEPTH = 4
+_VARINT = 5  # bytes of a length in Snappy
 _DATA, _INDICES, _DATA2 = 0, 2, 3  # PageType; _INDICES is the dictionary page
 _ABOUT = {_DATA: 5, _INDICES: 7, _DATA2: 8}  # the field of PageHeader that says more
 _ENCODINGS = {0: PLAIN, 2: DICTIONARY, 8: DICTIONARY}  # 2 is the older name of 8
 _CODECS = {"UNCOMPRESSED": None, "SNAPPY": "snappy", "ZSTD": "zstd"}  # those that tell when a page is too short
+_RUNS = 3  # the encoding of levels that is understood; the older packed bits have no length before them
 _WHOLE = frozenset((3, 4, 5, 6))  # Thrift: one byte, then zigzag varints
 
 
@@ -71,12 +75,20 @@ class Group:
 
 def _unpacked(raw: bytes, size: int, codec: str | None) -> Bytes | None:
     try:
-        if codec == "snappy" and _varint(raw, 0)[0] != size:  # a shorter text would leave the rest unwritten
-            return None
+        if codec == "snappy":
+            return _unsnapped(np.frombuffer(raw, dtype=np.uint8), *_varint(raw[:_VARINT], 0), size)
         found = pa.Codec(codec).decompress(raw, size)
     except (pa.ArrowException, OSError, ValueError, IndexError):
         return None
     return np.frombuffer(found, dtype=np.uint8) if found.size == size else None
+
+
+def _unsnapped(raw: Bytes, length: int, start: int, size: int) -> Bytes | None:
+    """Snappy's bytes behind their ``length``, which has to be ``size``."""
+    if length != size:
+        return None
+    found = np.empty(size, dtype=np.uint8)
+    return found if unsnap(raw.ctypes.data, start, len(raw), found.ctypes.data, size, TAGS) else None
 
 
 def groups_of(file: pq.ParquetFile, descriptor: int, name: str, kind: str = "BYTE_ARRAY") -> list[Group] | None:
@@ -89,11 +101,13 @@ def groups_of(file: pq.ParquetFile, descriptor: int, name: str, kind: str = "BYT
     if about.physical_type != kind or about.max_repetition_level or about.max_definition_level > 1:
         return None
     found: list[Group] = []
+    pages = 0
     try:
         for number in range(meta.num_row_groups):
             group = meta.row_group(number)
             found.append(_group(group.column(columns[0]), group.num_rows, descriptor, about.max_definition_level == 1))
-            if sum(len(item.pages) for item in found) > MAX_PAGES:
+            pages += len(found[-1].pages)
+            if pages > MAX_PAGES:
                 return None
     except (_OddError, IndexError, KeyError, TypeError, OverflowError):
         return None
@@ -140,11 +154,19 @@ def _pages(descriptor: int, span: tuple[int, int], codec: str | None, *, optiona
         about, own, levels = head[_ABOUT[kind]], codec, -1 if optional and kind == _DATA else 0
         if kind == _DATA2:
             levels, own = about[5], codec if about.get(7, True) else None
-            if about[6] or about[2] or not 0 <= levels <= min(packed, unpacked) or optional != (levels > 0):
+            if (
+                about[6]
+                or about[2]
+                or about[3] != about[1]
+                or not 0 <= levels <= min(packed, unpacked)
+                or optional != (levels > 0)
+            ):
                 raise _OddError
-        if about[1] < 0:
+        if about[1] < 0 or (levels < 0 and about[3] != _RUNS):
             raise _OddError
         encoding = _ENCODINGS[about[4 if kind == _DATA2 else 2]]
+        if kind == _INDICES and about[2] == 8:  # a name that only pages of indices have
+            raise _OddError
         yield kind, Page(at, packed, unpacked, about[1], encoding, levels, own)
         at += packed
 

@@ -66,7 +66,7 @@ def _opened(path: Path, expect: Expectation, stack: ExitStack) -> tuple[Header, 
         header, tiles = known
         return header, Source(path, tiles, None)
     dataset = stack.enter_context(rasterio.open(path, **OPENED))
-    return Header.of(dataset, expect.band), Source(path, Tiles.of(file, dataset), dataset)
+    return Header.of(dataset, expect.band), Source(path, Tiles.of(file, dataset, expect.band), dataset)
 
 
 def _is_modest(header: Header, expect: Expectation) -> bool:

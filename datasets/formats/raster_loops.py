@@ -43,6 +43,35 @@ def sum_bytes_by_eight(words: Array, width: int, rows: int) -> None:
             carry += sums >> LAST
 
 
+@compiled("void(u8[::1], i8, u8[:,::1], i8, i8, i8)")
+def sum_cells_by_eight(words: Array, width: int, out: Array, left: int, rows: int, cols: int) -> None:
+    """Running sums of 8-bit cells along each row, ``width`` words of eight cells a row; ``left``, ``cols`` in words.
+
+    Each word's sums first, then where each word begins, then both together: no loop but the short one in the middle
+    waits for the cell before.
+    """
+    starts = np.empty(width, dtype=np.uint64)
+    for r in range(rows):
+        row, to = words[r * width : (r + 1) * width], out[r, left : left + cols]
+        for i in range(width):
+            sums = (row[i] & LANES) + ((row[i] >> EIGHT) & LANES)
+            sums += sums << C
+            starts[i] = (sums + (sums << B)) >> A
+        total = np.uint64(0)
+        for i in range(width):
+            own = starts[i]
+            starts[i] = total
+            total += own
+        for i in range(cols):
+            odd, start = (row[i] >> EIGHT) & LANES, starts[i] & LOW
+            sums = (row[i] & LANES) + odd
+            sums += sums << C
+            sums += sums << B
+            start |= start << C
+            start |= start << B
+            to[i] = ((sums - odd + start) & LANES) | (((sums + start) & LANES) << EIGHT)
+
+
 @compiled(
     "void(u1[::1], i8, u1[:,::1], i8, i8, i8)",
     "void(u2[::1], i8, u2[:,::1], i8, i8, i8)",
@@ -109,7 +138,7 @@ def join_planes_8(raw: Array, width: int, out: Array, left: int, rows: int, cols
 
 SOME, GAP, BAD = np.uint8(1), np.uint8(2), np.uint8(4)
 NODATA, NAN = np.uint8(1), np.uint8(2)
-SMALL = np.uint64(63)
+SMALL, FEW = np.uint64(63), np.uint32(31)
 _NAMES = ("f4", "f8", "u1", "i2", "u2", "i4")
 
 
@@ -123,23 +152,24 @@ def check(
     marked in ``valid``, unless all have to because ``without`` is 0.
     """
     has_nodata, skip_nan = without & NODATA != 0, without & NAN != 0
-    some, gap, bad = np.uint8(0), np.uint8(0), np.uint8(0)
+    some, every, bad = np.uint8(0), np.uint8(1), np.uint8(0)
     for r in range(values.shape[0]):
         here, mark = values[r, left : left + cols], valid[r, left : left + cols]
         if without != 0:
             for i in range(cols):
                 value = here[i]
                 good = ((value != nodata) | (not has_nodata)) & ((value == value) | (not skip_nan))  # noqa: PLR0124
-                wrong = good & (not ((value >= low) & (value <= high)))
                 mark[i] = good
-                some |= np.uint8(good)
-                gap |= np.uint8(not good)
-                bad |= np.uint8(wrong)
+            for i in range(cols):
+                some |= mark[i]
+                every &= mark[i]
+            for i in range(cols):
+                bad |= mark[i] & np.uint8(not ((here[i] >= low) & (here[i] <= high)))
         else:
             some = np.uint8(1)
             for i in range(cols):
                 bad |= np.uint8(not ((here[i] >= low) & (here[i] <= high)))
-    return int(SOME * some | GAP * gap | BAD * bad)
+    return int(SOME * some | GAP * (np.uint8(1) - every) | BAD * bad)
 
 
 @compiled(*(f"i8({t}[:,::1], u1[:,::1], i8, i8, b1, b1[::1])" for t in _NAMES))
@@ -164,23 +194,34 @@ def mark_classes(values: Array, valid: Array, left: int, cols: int, every: bool,
     return strange
 
 
-@compiled("Tuple((u8, u8))(u1[:,::1], u1[:,::1], i8, i8, b1)")
+@compiled("Tuple((u4, u1))(u1[:,::1], u1[:,::1], i8, i8, b1)")
 def few_classes(values: Array, valid: Array, left: int, cols: int, every: bool) -> tuple[int, int]:
-    """A bit for every class below 64 that a valid cell holds, and the bits of all classes together.
+    """A bit for every class below 32 that a valid cell holds, and the bits of all classes together.
 
     What is valid is marked with 1, anything else with 0; ``every`` as in ``mark_classes``.
     """
-    found, bits = np.uint64(0), np.uint8(0)
+    found, bits = np.uint32(0), np.uint8(0)
     for r in range(values.shape[0]):
         here, mark = values[r, left : left + cols], valid[r, left : left + cols]
         if every:
             for i in range(cols):
                 bits |= here[i]
             for i in range(cols):
-                found |= np.uint64(1) << (np.uint64(here[i]) & SMALL)
+                found |= np.uint32(1) << (np.uint32(here[i]) & FEW)
         else:
             for i in range(cols):
                 bits |= np.uint8(here[i] * mark[i])
             for i in range(cols):
-                found |= np.uint64(mark[i]) << (np.uint64(here[i]) & SMALL)
+                found |= np.uint32(mark[i]) << (np.uint32(here[i]) & FEW)
     return int(found), int(bits)
+
+
+@compiled("u8(u1[:,::1], u1[:,::1], i8, i8, b1)")
+def some_classes(values: Array, valid: Array, left: int, cols: int, every: bool) -> int:
+    """The same for classes below 64; none may be higher."""
+    found = np.uint64(0)
+    for r in range(values.shape[0]):
+        here, mark = values[r, left : left + cols], valid[r, left : left + cols]
+        for i in range(cols):
+            found |= (np.uint64(mark[i] & SOME) | np.uint64(every)) << (np.uint64(here[i]) & SMALL)
+    return int(found)

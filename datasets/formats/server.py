@@ -12,21 +12,18 @@ import contextlib
 import gc
 import json
 import os
-import resource
 import selectors
 import signal
 import socket
 import struct
 import time
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from datasets import pages, threads, walls
-from datasets.errors import Rejected
+from datasets import pages, scratch, threads, walls
 from datasets.expect import Expectation
-from datasets.findings import reject
+from datasets.formats import verdicts
 from datasets.formats.reading import Reader, read, warm_up
 
 MAX_ANSWER = 1 << 20
@@ -164,7 +161,7 @@ class Server:
         try:
             child = self._child_for(request)
         except OSError as error:
-            self._reply(job, {"status": "fault", "note": f"no child could be forked: {error}"})
+            self._reply(job, verdicts.fault(f"no child could be forked: {error}"))
             return
         job.pid, job.process, job.pipe = child.pid, child.process, child.pipe
         job.deadline = time.monotonic() + job.wall["wall"]
@@ -209,7 +206,7 @@ class Server:
         del self._jobs[job.pid]
         self._idle = True
         used = {"peak_rss": usage.ru_maxrss * 1024, "seconds": time.monotonic() - job.started}
-        self._reply(job, _verdict(job, status, usage) | used)
+        self._reply(job, verdicts.of_end(job.answer, job.wall, status, usage, late=job.late) | used)
 
     def _kill_the_late(self) -> None:
         now = time.monotonic()
@@ -235,44 +232,6 @@ class Server:
             job.connection.settimeout(10)
             job.connection.sendall(_LENGTH.pack(len(body)) + body)
         job.connection.close()
-
-
-def _verdict(job: _Job, status: int, usage: resource.struct_rusage) -> dict[str, Any]:
-    """What the child's end means: its own answer, a finding, or a fault of ours."""
-    killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    if killed == 0 and os.WEXITSTATUS(status) == 0:
-        try:
-            answer = json.loads(job.answer)
-        except ValueError:
-            answer = None
-        if isinstance(answer, dict) and answer.get("status") in {"ok", "rejected", "fault"}:
-            return answer
-    if job.late or killed == signal.SIGXCPU or usage.ru_utime + usage.ru_stime >= job.wall["cpu"]:
-        return _rejected(
-            "too-slow",
-            "Reading the file took too long and was stopped.",
-            "Write it with ordinary chunks and compression.",
-        )
-    if killed == signal.SIGKILL and usage.ru_maxrss * 1024 < job.wall["memory"] // 2:
-        return {"status": "fault", "note": "the reader was killed from outside"}
-    if killed == signal.SIGKILL:
-        return _rejected(
-            "too-much-memory",
-            "Reading the file needs too much memory.",
-            "Write it with ordinary chunks and compression.",
-        )
-    return _rejected(
-        "crashed",
-        "The reader ended while reading the file.",
-        "Write the file again with a current version of a common library.",
-    )
-
-
-def _rejected(code: str, message: str, hint: str) -> dict[str, Any]:
-    return {
-        "status": "rejected",
-        "findings": [finding.to_dict() for finding in reject(code, message, hint=hint).findings],
-    }
 
 
 def _ask(child: _Child, request: bytes) -> bool:
@@ -324,42 +283,21 @@ def _child(asked: int, pipe: int, reader: Reader) -> NoReturn:
     threads.allow(request["threads"])
     try:
         _answer(pipe, _read(request, reader))
-    except MemoryError:
-        _answer(
-            pipe,
-            _rejected(
-                "too-much-memory",
-                "Reading the file needs too much memory.",
-                "Write it with ordinary chunks and compression.",
-            ),
-        )
-    except BaseException as error:  # noqa: BLE001  the edge of the process: a refusal, with a note for the operator
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        note = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
-        hint = "Write the file again with a current version of a common library."
-        _answer(
-            pipe, {**_rejected("unreadable", "The file cannot be read as what it claims to be.", hint), "note": note}
-        )
+    except BaseException as error:  # noqa: BLE001  the edge of the process: what was found could not be told
+        _answer(pipe, verdicts.of_error(error))
 
 
-def _read(request: dict[str, Any], reader: Reader) -> dict[str, Any]:
+def _read(request: dict[str, Any], reader: Reader) -> verdicts.Answer:
+    scratch.forget()
     try:
         reader(Path(request["path"]), request["format"], Expectation.from_json(request["expect"]), Path(request["out"]))
-    except Rejected as refusal:
-        return {"status": "rejected", "findings": [finding.to_dict() for finding in refusal.findings]}
-    except OSError as error:
-        if error.errno == 27:  # EFBIG: the canonical form outgrew the room
-            return _rejected(
-                "too-large",
-                "What the file unpacks to is larger than an entry may be.",
-                "Send only what the challenge asks for.",
-            )
-        raise
+    except BaseException as error:  # noqa: BLE001  the edge of the process: a verdict, with a note for the operator
+        return verdicts.of_error(error)
     return {"status": "ok"}
 
 
 def _no_wall(pipe: int, error: BaseException) -> NoReturn:
-    _answer(pipe, {"status": "fault", "note": f"a wall could not be raised: {type(error).__name__}: {error}"})
+    _answer(pipe, verdicts.fault(f"a wall could not be raised: {type(error).__name__}: {error}"))
 
 
 def _room(request: dict[str, Any]) -> walls.Room:

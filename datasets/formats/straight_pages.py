@@ -44,11 +44,6 @@ class Source:
     stored: np.dtype[Any]
     kind: str
 
-    def holds(self, values: Array) -> bool:
-        """Whether whole numbers are of the kind; a smaller one is stored in four bytes."""
-        ends = _NARROW.get(self.kind)
-        return ends is None or not len(values) or bool(ends.min <= values.min() <= values.max() <= ends.max)
-
 
 @dataclass
 class Landing:
@@ -118,8 +113,8 @@ class Pages:
         if first + sum(page.values for page in found.pages) != self.starts[group + 1]:
             raise UnlikeError
         for page in found.pages:
-            values = self._values(page, source.stored, table).view(_wide_kind(source.stored))
-            if not source.holds(values):
+            values = self._values(page, source.stored, table).view(wide_kind(source.stored))
+            if not holds(source.kind, values):
                 raise UnlikeError
             self.landing.put(column, first, values)
             first += page.values
@@ -131,7 +126,7 @@ class Pages:
         data = page.read(self.descriptor)
         if data is None or len(data) < page.values * dtype.itemsize:
             raise UnlikeError
-        return _wide(np.frombuffer(data, dtype=dtype, count=page.values))
+        return wide(np.frombuffer(data, dtype=dtype, count=page.values))
 
     def _room(self, count: int) -> Array:
         room: Array | None = getattr(self.local, "room", None)
@@ -157,16 +152,24 @@ class Pages:
             return room
         if stop - start != page.values * dtype.itemsize:
             raise UnlikeError
-        room.view(_wide_kind(dtype))[:] = np.frombuffer(data, dtype=dtype, count=page.values, offset=start)
+        room.view(wide_kind(dtype))[:] = np.frombuffer(data, dtype=dtype, count=page.values, offset=start)
         return room
 
 
-def _wide_kind(dtype: np.dtype[Any]) -> type[np.generic]:
+def holds(kind: str, values: Array) -> bool:
+    """Whether whole numbers are of the kind; a smaller one is stored in four bytes."""
+    ends = _NARROW.get(kind)
+    return ends is None or not len(values) or bool(ends.min <= values.min() <= values.max() <= ends.max)
+
+
+def wide_kind(dtype: np.dtype[Any]) -> type[np.generic]:
+    """The kind of number of the canonical column."""
     return np.float64 if dtype.kind == "f" else np.int64
 
 
-def _wide(values: Array) -> Array:
-    return np.ascontiguousarray(values, dtype=_wide_kind(values.dtype)).view(np.uint64)
+def wide(values: Array) -> Array:
+    """Numbers as 64-bit words of the canonical kind."""
+    return np.ascontiguousarray(values, dtype=wide_kind(values.dtype)).view(np.uint64)
 
 
 def whole_codes(values: Array) -> tuple[Array, Sequence[str]]:

@@ -18,6 +18,7 @@ from datasets.formats.delimited import SMALL
 from datasets.formats.parquet import check_size, open_parquet
 from datasets.formats.sink import Sink, is_fraction
 from datasets.formats.straight_pages import CODES, Landing, Pages, UnlikeError
+from datasets.formats.straight_stretches import Stretches
 from datasets.threads import allowed, each
 
 BATCH = 1 << 16  # rows decoded at a time: what a thread holds of a few columns stays in cache
@@ -44,7 +45,7 @@ def read(path: Path, expect: Expectation, sink: Sink, limit: int | None) -> int:
     threads = allowed() if path.stat().st_size > SMALL else 1
     try:
         _read(path, file, expect.columns, sink, threads)
-    except (UnlikeError, pa.ArrowException, OSError, ValueError):
+    except (UnlikeError, pa.ArrowException, OSError, ValueError, MemoryError):
         return 0
     return int(meta.num_rows)
 
@@ -58,11 +59,14 @@ def _read(path: Path, file: pq.ParquetFile, columns: Sequence[Column], sink: Sin
     landing = Landing(sink, np.zeros(starts[-1] if sink.bounds.summed else 0))
     texts = [column.name for column in columns if file.schema_arrow.field(column.name).type in _TEXTS]
     with path.open("rb") as source:
-        pages = Pages.of(file, source.fileno(), columns, starts, landing)
+        stretches = Stretches.of(file, source.fileno(), columns, starts, landing)
+        rest = [column for column in columns if column not in stretches.columns]
+        pages = Pages.of(file, source.fileno(), rest, starts, landing)
         others = _Others(path, texts, starts, landing)
 
         def one(task: tuple[int, Column]) -> None:
-            (pages.read if task[1] in pages.columns else others.read)(*task)
+            own = stretches if task[1] in stretches.columns else pages if task[1] in pages.columns else others
+            own.read(*task)
 
         tasks = [(group, column) for group in range(len(sizes)) for column in columns]
         for _ in each(one, tasks, threads=threads):

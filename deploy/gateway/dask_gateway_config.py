@@ -16,6 +16,7 @@ c.ClusterConfig.environment = {
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true",
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false",
+    "DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON": "{'MALLOC_TRIM_THRESHOLD_': None}",
     "MOTHERLODE_STORE": "/srv/motherlode/blobs",
     "MOTHERLODE_SCRATCH": "/var/lib/motherlode/scratch",
     "MOTHERLODE_TRUTH_KEY": "@/etc/motherlode/engine.key",

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from portal.domain.views import Download
 from portal.services.context import Context
 
-RESIDUALS, BLOCKS = "judge-residuals.json", "judge-blocks.json"
+RESIDUALS, BLOCKS, CONFUSION = "judge-residuals.json", "judge-blocks.json", "judge-confusion.json"
 SHOWN_ROWS, SHOWN_BLOCKS = 50, 200
 
 
@@ -20,6 +20,7 @@ class Evidence:
     metrics: tuple[str, ...] = ()
     blocks: tuple[dict[str, Any], ...] = ()
     all_blocks: int = 0
+    confusion: dict[str, Any] = field(default_factory=dict)
 
 
 def gather(ctx: Context, names: Collection[str], fetch: Callable[[str], Download]) -> Evidence:
@@ -32,6 +33,7 @@ def gather(ctx: Context, names: Collection[str], fetch: Callable[[str], Download
         metrics=tuple(blocks.get("metrics", [])),
         blocks=tuple(rows[:SHOWN_BLOCKS]),
         all_blocks=len(rows),
+        confusion=_read(ctx, fetch(CONFUSION)) if CONFUSION in names else {},
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import isqrt, prod
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from scoring.samples import Ensemble, Numbers
 
 Ints = npt.NDArray[np.int64]
 PART_BYTES = 16 << 20
+MOST_PAIRS = 1 << 40  # of members, in all cells together, that the energy score of vectors may compare: 17 min at 1 ns
 LATITUDES = ("lat", "latitude")
 
 
@@ -214,6 +215,8 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
         raise Rejected(findings)
     dims = dims_of(truth.truth)
     vectors = frozenset(_vector_dims(spec))
+    if vectors:
+        _refuse_too_many(prediction, truth.truth, member_of(prediction, spec))
     aligned = Aligned.of(prediction, truth.truth, dims, member_of(prediction, spec), vectors)
     cutter = Cutter(
         aligned,
@@ -230,6 +233,17 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
         return cutter.samples(aligned.parts[part], ensemble=wanted == "ensemble")
 
     return Pairing(len(aligned.parts), samples, len(cutter.placed.keys), truth.truth.arrays["data"].size)
+
+
+def _refuse_too_many(prediction: Canonical, truth: Canonical, member: str | None) -> None:
+    """The energy score of vectors compares every member with every other: so many members must stay payable."""
+    if member is None or member not in dims_of(prediction):
+        return
+    count, cells = prediction.arrays["data"].shape[dims_of(prediction).index(member)], truth.arrays["data"].size
+    most = isqrt(2 * MOST_PAIRS // max(1, cells))
+    if count > most:
+        message = f"There are {count} members; the energy score of vectors over {cells} values takes at most {most}."
+        raise Rejected([Finding("too-large", message, {"dim": member}, "Send fewer members.")])
 
 
 def place(truth: Canonical, spec: Spec) -> Placed:

@@ -32,13 +32,14 @@ class Pairing:
 
     ``samples(part)`` for part 0 … parts − 1 yields (block key, side, aligned sample). The parts depend on the data
     and the challenge alone, never on who computes them; several parts may contribute to one block. ``blocks`` counts
-    the blocks of the truth.
+    the blocks of the truth, ``classes`` are what the codes of Classes stand for.
     """
 
     parts: int
     samples: Callable[[int], Iterable[Block]]
     blocks: int
     rows: int = field(default=0)
+    classes: tuple[str, ...] = ()
 
 
 def rows_finding(code: str, message: str, rows: list[int], count: int, hint: str) -> Finding:

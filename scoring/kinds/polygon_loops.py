@@ -1,4 +1,4 @@
-"""Compiled loops over footprints: sizes, a tree of boxes, intersection areas, inner points, matching.
+"""Compiled loops over footprints: sizes, a tree of boxes, intersection areas, matching.
 
 Footprints come as ``coords`` (v, 2), ``first`` (n + 1) vertex offsets and ``weight`` (v): how the edge from a vertex
 to the next one counts, 0 where a ring ends. ``facts`` (n, 6) per footprint: least x, least y, greatest x, greatest y,
@@ -9,12 +9,16 @@ share in x, signed by the direction of each. Every vertical line through both fo
 edges above a point sum to 1 inside and to 0 outside. Parts, holes, touching and equal edges need no case of their own.
 """
 
-# ruff: noqa: PLR0912, PLR0913, PLR0917, C901  loops of numbers: no objects, and calls cost
+# ruff: noqa: PLR0913, PLR0917, C901  loops of numbers: no objects, and calls cost
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from datasets.formats.number_loops import lowest
 from datasets.kernels import compiled
@@ -31,10 +35,32 @@ WORK = 1 << 16  # pairs of edges of one intersection; above it another method is
 BLUR = 1e-6  # IoU that is less sure than this is asked elsewhere
 ROUNDING = 8 * 2.0**-52  # of the sum over pairs of edges, for each edge and of the box's area
 LEVELS = 40
+GROUP, PAIR = 32, 1000  # what looking at a group of boxes, and at a pair, costs, in pairs of edges
+SWEPT = 4  # and finding out that two edges lie above each other
+SOON, SOONER = 8, 4  # predictions ahead whose facts, and whose vertices, are fetched
 _ONE, _NONE = np.uint64(1), np.uint64(0)
 _F3, _F2, _F1 = "Array(float64, 3, 'C', True)", "Array(float64, 2, 'C', True)", "Array(float64, 1, 'C', True)"
-_I1, _S1 = "Array(int64, 1, 'C', True)", "Array(int8, 1, 'C', True)"
+_I2, _I1, _S1 = "Array(int64, 2, 'C', True)", "Array(int64, 1, 'C', True)", "Array(int8, 1, 'C', True)"
 _SHAPES = f"{_F2}, {_I1}, {_S1}, {_F2}"
+
+
+@intrinsic
+def _prefetch(_context: Any, _address: Any) -> Any:
+    """Fetch what lies at an address, which may be any, into the cache."""
+
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
+        call = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0i8"
+        )
+        how = [ir.Constant(ir.IntType(32), number) for number in (0, 3, 1)]  # to read, near, data
+        builder.call(call, [builder.inttoptr(arguments[0], kinds[0]), *how])
+        return ir.Constant(ir.IntType(64), 0)
+
+    return types.int64(types.int64), make
+
+
+prefetch: Any = _prefetch
 
 
 @compiled(f"void({_F2}, {_I1}, {_I1}, {_I1}, int64, int64, float64[:, ::1], int8[::1])")
@@ -69,6 +95,14 @@ def measure(
         farthest = max(abs(low_x), abs(high_x), abs(low_y), abs(high_y))
         facts[i, 4] = area if np.isfinite(area) else np.inf  # too large to be measured: it matches nothing finite
         facts[i, 5] = 2.0**-53 * farthest * length
+
+
+@compiled()
+def _fetch(coords: int, weight: int, vertex: int) -> None:
+    """Fetch the first vertices of a footprint; ``coords`` and ``weight`` are addresses."""
+    for line in range(3):
+        prefetch(coords + 16 * vertex + 64 * line)
+    prefetch(weight + vertex)
 
 
 @compiled()
@@ -166,8 +200,8 @@ def _candidates(
 
 
 @compiled(
-    f"UniTuple(int64, 3)({_I1}, int64, int64, {_SHAPES}, {_I1}, {_SHAPES}, {_I1}, {_I1}, {_F3}, {_I1}, "
-    "Array(uint16, 1, 'C', True), int64, int64[:, ::1], float64[:, ::1])"
+    f"UniTuple(int64, 3)({_I1}, int64, int64, {_SHAPES}, {_I1}, {_F2}, {_I2}, {_S1}, {_F2}, {_I1}, {_I1}, {_F3}, "
+    f"{_I1}, Array(uint16, 1, 'C', True), int64, int64[:, ::1], float64[:, ::1])"
 )
 def overlapping(
     order: Ints,
@@ -179,7 +213,7 @@ def overlapping(
     facts: Floats,
     label: Ints,
     others: Floats,
-    other_first: Ints,
+    where: Ints,
     other_weight: Signs,
     other_facts: Floats,
     other_label: Ints,
@@ -195,52 +229,59 @@ def overlapping(
 
     Writes ``pairs`` (capacity, 2): place in ``order``, truth; ``iou`` (capacity, 2): the IoU, NaN where it has to be
     found another way, and how much it may be off. A truth whose mask in ``free`` is 0 is left out. ``label``: equal
-    numbers may match; empty: all may. ``other_facts`` stand in the order of ``items``. ``most``: pairs to look at.
+    numbers may match; empty: all may. ``where`` (n, 2), first and last vertex + 1, and ``other_facts`` stand in the
+    order of ``items``. ``most``: what it may cost.
 
     Returns:
-        How many pairs, the place in ``order`` to go on from, where the capacity or ``most`` was not enough, and how
-        many pairs were looked at.
+        How many pairs, the place in ``order`` to go on from, where the capacity or ``most`` was not enough, and what
+        it cost, in pairs of edges: about a nanosecond each.
     """
     mine, theirs, row = np.empty((5, EDGES)), np.empty((5, EDGES)), np.empty(EDGES)
     levels_left, groups_left = np.empty(FAN * LEVELS, np.int64), np.empty(FAN * LEVELS, np.int64)
-    found, looked, capacity, top, labelled = 0, 0, len(pairs), len(levels) - 2, len(label) > 0
+    found, spent, capacity, top, labelled = 0, 0, len(pairs), len(levels) - 2, len(label) > 0
+    at = facts.ctypes.data, coords.ctypes.data, weight.ctypes.data
     for place in range(start, stop):
-        i, begin = order[place], found
+        prefetch(at[0] + 48 * order[min(place + SOON, stop - 1)])
+        _fetch(at[1], at[2], first[order[min(place + SOONER, stop - 1)]])
+        i, begin, count = order[place], found, -1
         low_x, low_y, high_x, high_y, area = facts[i, 0], facts[i, 1], facts[i, 2], facts[i, 3], facts[i, 4]
-        size, count = first[i + 1] - first[i], -1
-        levels_left[0], groups_left[0], depth = top, levels[top], 1
+        levels_left[0], groups_left[0], depth, size = top, levels[top], 1, first[i + 1] - first[i]
         while depth:
             depth, level, group = depth - 1, levels_left[depth - 1], groups_left[depth - 1]
-            bits = _candidates(boxes, group, low_x, low_y, high_x, high_y, area)
+            bits, spent = _candidates(boxes, group, low_x, low_y, high_x, high_y, area), spent + GROUP
             while bits != _NONE:
                 child = (group - levels[level]) * FAN + np.int64(lowest(bits))
                 bits &= bits - _ONE
                 if level:
                     levels_left[depth], groups_left[depth], depth = level - 1, levels[level - 1] + child, depth + 1
                     continue
-                j = items[child]
+                j, head, span = items[child], where[child, 0], where[child, 1] - where[child, 0]
                 if free[j] == 0 or (labelled and label[i] != other_label[j]):
                     continue
-                if looked == most:
-                    return begin, place, looked
-                looked += 1
-                span = other_first[j + 1] - other_first[j]
+                spent += PAIR + min(size * span, WORK)
+                if spent > most:
+                    return begin, place, spent
                 (both, off), value = _doubt(facts, i, other_facts, child, size + span), np.nan
                 if size <= EDGES and span <= EDGES and size * span <= WORK and off < BLUR:
                     if count < 0:
                         count = edges(coords, weight, first[i], first[i + 1], low_x, low_y, mine)
-                    other = edges(others, other_weight, other_first[j], other_first[j + 1], low_x, low_y, theirs)
+                    other = edges(others, other_weight, head, head + span, low_x, low_y, theirs)
                     value = _ratio(shared_area(mine, count, theirs, other, row), both)
                     if value < 0.5 - off:
                         continue
                     if value > 1 - off:
-                        same = size == span and _same(coords, first[i], others, other_first[j], size)
-                        value = 1.0 if same else min(value, 1.0)
+                        value = 1.0 if size == span and _same(coords, first[i], others, head, size) else min(value, 1.0)
                 if found == capacity:
-                    return begin, place, looked
+                    return begin, place, spent
                 pairs[found, 0], pairs[found, 1], iou[found, 0], iou[found, 1] = place, j, value, off
                 found += 1
-    return found, stop, looked
+    return found, stop, spent
+
+
+@compiled()
+def _alike(iou: Floats, one: int, other: int, doubt: Flags) -> None:
+    """What is asked of one pair is asked of another with the same IoU: else a tie would be broken by rounding."""
+    doubt[other] |= doubt[one] and iou[one, 0] == iou[other, 0]
 
 
 @compiled(f"int64({_I1}, float64[:, ::1], {_F1}, bool_[::1])")
@@ -268,6 +309,10 @@ def doubtful(place: Ints, iou: Floats, thresholds: Floats, doubt: Flags) -> int:
                 gap = iou[j, 0] - iou[i, 0]
                 if gap > 0 and gap <= iou[i, 1] + iou[j, 1]:
                     doubt[i] = doubt[j] = True
+            for k in range(1, stop - start):
+                _alike(iou, start + ranked[k - 1], start + ranked[k], doubt)
+            for k in range(stop - start - 1, 0, -1):
+                _alike(iou, start + ranked[k], start + ranked[k - 1], doubt)
         for i in range(start, stop):
             doubt[i] = doubt[i] and iou[i, 1] > 0
             marked += doubt[i]
@@ -291,7 +336,7 @@ def take(
 ) -> None:
     """Each prediction in turn takes, at each threshold, the free truth it overlaps best; equal ones: the first truth.
 
-    ``place`` (n,) rises. ``free``: bit t is set while a truth is free at threshold t. Writes ``hit`` (m, T), ``taken``
+    ``place`` (n,) rises. ``free``: bit t is set while a truth is free at threshold t. Writes ``hit`` (T, m), ``taken``
     (m,) at the lowest threshold with a hit, and ``quality`` (m,), the IoU at the first threshold.
     """
     start, total = 0, len(place)
@@ -311,51 +356,7 @@ def take(
                 free[which[best]] ^= bit
                 if taken[me] < 0:
                     taken[me] = which[best]
-                hit[me, step] = True
+                hit[step, me] = True
                 if step == 0:
                     quality[me] = iou[best]
         start = stop
-
-
-@compiled(f"void({_F2}, {_I1}, {_I1}, {_I1}, int64, float64[:, ::1])")
-def inner_points(coords: Floats, rings: Ints, parts: Ints, features: Ints, largest: int, out: Floats) -> None:
-    """A point inside each footprint (n, 2): the middle of the widest stretch of a level line of each part.
-
-    The line lies half-way between the vertices nearest above and below the middle of the part's height, as in JTS'
-    InteriorPointArea. ``largest``: the most vertices of a part.
-    """
-    crossings = np.empty(largest + 1)
-    for i in range(len(features) - 1):
-        widest = -1.0
-        for part in range(features[i], features[i + 1]):
-            start, stop = rings[parts[part]], rings[parts[part + 1]]
-            if stop <= start:
-                continue
-            low, high = np.inf, -np.inf
-            for k in range(start, rings[parts[part] + 1]):
-                low, high = min(low, coords[k, 1]), max(high, coords[k, 1])
-            centre = (low + high) / 2.0
-            for k in range(start, stop):
-                y = coords[k, 1]
-                if y <= centre:
-                    low = max(low, y)
-                else:
-                    high = min(high, y)
-            line, count, width = (high + low) / 2.0, 0, 0.0
-            at_x, at_y = coords[start, 0], coords[start, 1]
-            for ring in range(parts[part], parts[part + 1]):
-                for k in range(rings[ring] + 1, rings[ring + 1]):
-                    x0, y0, x1, y1 = coords[k - 1, 0], coords[k - 1, 1], coords[k, 0], coords[k, 1]
-                    if (y0 > line and y1 > line) or (y0 < line and y1 < line) or y0 == y1:
-                        continue
-                    if (y0 == line and y1 < line) or (y1 == line and y0 < line):
-                        continue
-                    crossings[count] = x0 if x0 == x1 else x0 + (line - y0) / ((y1 - y0) / (x1 - x0))
-                    count += 1
-            ranked = np.sort(crossings[:count])
-            for k in range(0, count - 1, 2):
-                if ranked[k + 1] - ranked[k] > width:
-                    width = ranked[k + 1] - ranked[k]
-                    at_x, at_y = (ranked[k] + ranked[k + 1]) / 2.0, line
-            if width > widest:
-                widest, out[i, 0], out[i, 1] = width, at_x, at_y

@@ -6,7 +6,7 @@ footprints the sum is not meant for, GEOS gives the IoU.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,11 @@ from datasets.formats.ragged import Ragged
 from datasets.formats.ranking import rank
 from datasets.spec import Spec
 from scoring.kinds.columns import column, has_column, joint_codes
+from scoring.kinds.crossing_loops import crossings
+from scoring.kinds.inner_loops import inner_points
 from scoring.kinds.pairing import Block, Pairing, TruthSet, spread
 from scoring.kinds.points import NONE, place, too_many
-from scoring.kinds.polygon_loops import FAN, doubtful, inner_points, measure, overlapping, take
+from scoring.kinds.polygon_loops import FAN, SWEPT, doubtful, measure, overlapping, take
 from scoring.samples import Matches
 
 Ints = npt.NDArray[np.int64]
@@ -34,8 +36,10 @@ STEP = 4096  # predictions looked at by one call
 PAIRS = 32_768  # kept by one call, so that stacked footprints cannot fill the memory; at least the truth's number alone
 CHUNK = 64 * STEP  # predictions sorted by place, so that neighbours read the same part of the truth
 MEASURED = 8192  # footprints measured by one call
-PILED = 256  # pairs looked at for each prediction, on average
-FEW_PAIRS = 1 << 22  # that are never too many
+MOST = 1 << 37  # what matching may cost, in pairs of edges that are compared: some minutes of one core
+CALL, VERTEX, CROSSING = 20_000, 500, 8_000  # the same of GEOS: a pair, its vertices, its edges that may cross
+CROSSED = 1 << 22  # edges of one pair that may cross: GEOS keeps them all in memory
+AT_ONCE = 1 << 22  # vertices and crossings that GEOS is given in one call
 _HALF, _FINE, _LOW = np.uint64(32), np.uint64(20), np.uint64((1 << 32) - 1)
 _LEAST = np.array([True, True, False, False, True, False])  # what of a box is the least of its children
 _NOWHERE = np.where(_LEAST, np.inf, -np.inf)
@@ -109,11 +113,20 @@ def _fraction(values: Floats) -> Floats:
     return np.asarray(np.clip(share, 0.0, 1.0 - 2.0**-32))
 
 
+def _ends(first: Ints) -> Ints:
+    """First vertex of each footprint, and of the one behind it (n, 2)."""
+    return np.column_stack([first[:-1], first[1:]])
+
+
 def prepare(truth: TruthSet, spec: Spec) -> Mapping[str, Array]:
-    """The truth measured, its tree, and with blocks a point inside each footprint."""
+    """The truth measured, its tree, and with blocks a point inside each footprint.
+
+    ``where`` (n, 2): first vertex and last + 1, in the order of the tree.
+    """
     shapes = footprints(truth.truth)
-    made = measured(shapes)
-    made |= tree_of(made.pop("facts"))
+    own = measured(shapes)
+    made = tree_of(own["facts"])
+    made |= {"weight": own["weight"], "where": _ends(own["first"]).take(made["items"], axis=0)}
     if spec.blocks is not None and spec.blocks.size is not None:
         made["inside"] = _inside(shapes)
     return made
@@ -136,20 +149,21 @@ class Matching:
 class _Overlaps:
     """Pairs by the place of their prediction: ``who`` and ``which`` (n,), ``iou`` (n, 2) as ``overlapping`` has it.
 
-    ``following``: the place to go on from.
+    ``following``: the place to go on from. ``spent``: what finding them cost, in pairs of edges.
     """
 
     who: Ints
     which: Ints
     iou: Floats
     following: int
+    spent: int
 
 
 _PILED_UP = Finding(
     "too-slow",
-    "Too many footprints lie on top of each other to be matched.",
+    "Too many footprints lie on top of each other, or too many of their edges cross, to be matched.",
     {},
-    "Send each footprint once, and keep the best of those that overlap.",
+    "Send each footprint once, keep the best of those that overlap, and simplify the outlines.",
 )
 
 
@@ -160,13 +174,13 @@ class _Search:
         self._mine, self._theirs, self._order = mine, theirs, order
         own = measured(mine)
         self._left: tuple[Any, ...] = (mine.coords, own["first"], own["weight"], own["facts"])
-        self._right: tuple[Any, ...] = (
-            theirs.coords,
-            *(np.asarray(prepared[name]) for name in ("first", "weight", "leaves")),
-        )
+        known = (np.asarray(prepared[name]) for name in ("where", "weight", "leaves"))
+        self._right: tuple[Any, ...] = (theirs.coords, *known)
+        self._ends = np.empty((len(theirs), 2), dtype=np.int64)
+        self._ends[prepared["items"]] = prepared["where"]
         self._tree: tuple[Any, ...] = tuple(np.asarray(prepared[name]) for name in ("items", "boxes", "levels"))
         self.free = np.full(len(theirs), _ALL, dtype=np.uint16)
-        self._looks_left = max(FEW_PAIRS, PILED * len(order))
+        self._left_over = MOST
 
     def pairs(self, labels: tuple[Ints, Ints]) -> Iterator[_Overlaps]:
         """All pairs in pieces that fit the memory, by rank. Neighbours are looked at together where they fit."""
@@ -184,45 +198,71 @@ class _Search:
         for (_, end), found in zip(
             ranges, threads.each(lambda item: self._near(order, item, labels, PAIRS), ranges), strict=True
         ):
+            self._pay(found.spent)
             if found.following < end:
                 return None
             pieces.append(found)
         who = near[np.concatenate([piece.who for piece in pieces])]
         rank = np.argsort(who)
         which, iou = (np.concatenate([getattr(piece, name) for piece in pieces])[rank] for name in ("which", "iou"))
-        return _Overlaps(who[rank], which, iou, stop)
+        return _Overlaps(who[rank], which, iou, stop, 0)
 
     def _in_turn(self, start: int, stop: int, labels: tuple[Ints, Ints]) -> Iterator[_Overlaps]:
         room = max(PAIRS, len(self._theirs))
         while start < stop:
-            yield (found := self._near(self._order, (start, min(start + STEP, stop)), labels, room))
+            found = self._near(self._order, (start, min(start + STEP, stop)), labels, room)
+            self._pay(found.spent)
+            yield found
             start = found.following
+
+    def _pay(self, spent: int) -> None:
+        """Pieces pay in their order, so that the verdict does not depend on who computes them.
+
+        Raises:
+            Rejected: all of them together cost too much.
+        """
+        self._left_over -= spent
+        if self._left_over < 0:
+            raise Rejected([_PILED_UP])
 
     def _near(self, order: Ints, item: tuple[int, int], labels: tuple[Ints, Ints], room: int) -> _Overlaps:
         pairs, iou = np.empty((room, 2), dtype=np.int64), np.empty((room, 2))
         left, right = (*self._left, labels[0]), (*self._right, labels[1])
-        most = self._looks_left
+        most = self._left_over
         given: list[Any] = [order, *item, *left, *right, *self._tree, self.free, most, pairs, iou]
-        count, following, looked = overlapping(*given)
-        self._looks_left -= looked
-        if looked == most:
-            raise Rejected([_PILED_UP])
+        count, following, spent = overlapping(*given)
         who, which = np.ascontiguousarray(pairs[:count, 0]), np.ascontiguousarray(pairs[:count, 1])
-        found = _Overlaps(who, which, iou[:count].copy(), following)
-        self._settle(order, found, np.isnan(found.iou[:, 0]))
-        doubt = np.empty(count, dtype=np.bool_)
-        if doubtful(who, found.iou, _STEPS, doubt):
-            self._settle(order, found, doubt)
-        return found
+        found = _Overlaps(who, which, iou[:count].copy(), following, spent)
+        doubt = np.isnan(found.iou[:, 0])
+        spent += self._settle(order, found, doubt, most - spent)
+        if spent <= most and doubtful(who, found.iou, _STEPS, doubt):
+            spent += self._settle(order, found, doubt, most - spent)
+        return replace(found, spent=spent)
 
-    def _settle(self, order: Ints, found: _Overlaps, asked: npt.NDArray[np.bool_]) -> None:
-        """Take the IoU of some pairs from GEOS."""
+    def _settle(self, order: Ints, found: _Overlaps, asked: npt.NDArray[np.bool_], most: int) -> int:
+        """Take the IoU of some pairs from GEOS; what that costs. Where it is more than ``most``, they are left."""
         chosen = np.flatnonzero(asked)
-        for start, stop in spread(len(chosen), STEP) if len(chosen) else ():
-            rows = chosen[start:stop]
-            mine, theirs = order[found.who[rows]], found.which[rows]
-            found.iou[rows, 0] = _iou(_spread_out(self._mine, mine), _spread_out(self._theirs, theirs))
-            found.iou[rows, 1] = 0.0
+        if most < 0 or not len(chosen):
+            return 0
+        who, which = order[found.who[chosen]], found.which[chosen]
+        sizes = np.zeros(len(chosen), dtype=np.int64)
+        mine, theirs = _ends(self._left[1])[who], self._ends[which]
+        looked = crossings(
+            self._left[0], mine, self._left[2], self._right[0], theirs, self._right[2], most // SWEPT, sizes
+        )
+        if SWEPT * looked > most or sizes.max() > CROSSED:
+            return most + 1
+        cost = SWEPT * looked + CALL * len(chosen) + CROSSING * int(sizes.sum())
+        vertices = np.diff(mine)[:, 0] + np.diff(theirs)[:, 0]
+        cost, sizes = cost + VERTEX * int(vertices.sum()), sizes + vertices
+        if cost > most:
+            return cost
+        batch = (np.cumsum(sizes) - sizes) // AT_ONCE * len(chosen) + np.arange(len(chosen)) // STEP
+        for rows in np.split(np.arange(len(chosen)), np.flatnonzero(np.diff(batch)) + 1):
+            shapes = _spread_out(self._mine, who[rows]), _spread_out(self._theirs, which[rows])
+            found.iou[chosen[rows], 0] = _iou(*shapes)
+        found.iou[chosen, 1] = 0.0
+        return cost
 
 
 def _spread_out(shapes: Ragged, who: Ints) -> Geometries:
@@ -249,18 +289,18 @@ def match(prediction: Canonical, truth: Canonical, spec: Spec, prepared: Mapping
     """
     mine, theirs = footprints(prediction), footprints(truth)
     count, order = len(mine), order_of(prediction)
-    hit, taken, quality = np.zeros((count, len(_STEPS)), np.bool_), np.full(count, NONE, np.int64), np.zeros(count)
+    hit, taken, quality = np.zeros((len(_STEPS), count), np.bool_), np.full(count, NONE, np.int64), np.zeros(count)
     if not count or not len(theirs):
-        return Matching(hit, taken, quality, order)
+        return Matching(hit.T, taken, quality, order)
     labels = (_NOBODY, _NOBODY)
     if spec.truth.label and has_column(truth, "label") and has_column(prediction, "label"):
         labels = joint_codes(column(truth, "label"), column(prediction, "label"))[::-1]
-    known = prepared if prepared and "boxes" in prepared else prepare(TruthSet(truth), spec)
+    known = prepared if prepared and "where" in prepared else prepare(TruthSet(truth), spec)
     search = _Search(mine, theirs, known, order)
     for found in search.pairs(labels):
         iou = np.ascontiguousarray(found.iou[:, 0])
         take(found.who, found.which, iou, order, _STEPS, search.free, hit, taken, quality)
-    return Matching(hit, taken, quality, order)
+    return Matching(hit.T, taken, quality, order)
 
 
 def order_of(prediction: Canonical) -> Ints:
@@ -320,4 +360,5 @@ def _samples(found: Matching, here: Placed, there: Placed) -> Iterator[Block]:
     for key, side in sorted({*mine, *truths}, key=lambda item: (item[0], SIDES.index(item[1]))) or [("all", PUBLIC)]:
         turns, owned = mine.get((key, side), _NOBODY), truths.get((key, side), _NOBODY)
         rows = found.order[turns]
-        yield key, side, Matches(turns + 1, found.hit[rows], float(len(owned)), iou=found.iou[rows])
+        hit = np.stack([step.take(rows) for step in found.hit.T]).T  # a threshold at a time: rows of it stay in cache
+        yield key, side, Matches(turns + 1, hit, float(len(owned)), iou=found.iou[rows])

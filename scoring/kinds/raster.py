@@ -101,7 +101,8 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec) -> Pairing:
                 if sample is not None:
                     yield window.key, window.side, sample
 
-    return Pairing(len(layout.parts), samples, layout.blocks, grid.arrays["band"].size)
+    classes = cells.codes.classes if cells.codes is not None else ()
+    return Pairing(len(layout.parts), samples, layout.blocks, grid.arrays["band"].size, classes)
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,10 @@ class Rows:
 
     def sample(self, window: Window) -> Numbers | Classes | Probabilities | None:
         """The cells of a window; None when there are none."""
+        codes = self.cells.codes
+        found = self._masked(codes, window) if codes is not None and codes.straight else None
+        if found is not None:
+            return found if len(found.y) else None
         f = self._gathered(self.arrays["f"], window, self.start)
         if not len(f):
             return None
@@ -162,16 +167,30 @@ class Rows:
             w = np.asarray(self._gathered(self.arrays["weight"], window, self.start), dtype=np.float64)
         if self.cells.sample_type == "probabilities":
             return Probabilities((y > 0).view(np.uint8), f, w)
-        if self.cells.codes is not None:
-            codes = self.cells.codes
+        if codes is not None:
             return Classes(codes.truth(y), codes.entry(f), w, len(codes.classes))
         return Numbers(y, f, w)
 
+    def _masked(self, codes: Codes, window: Window) -> Classes | None:
+        """Cells of one byte that are their own codes, in place; None where they have to be gathered or are unusual."""
+        y, f, classes = self.arrays["y"], self.arrays["f"], len(codes.classes)
+        size = window.marks.shape[0] * (window.right - window.left)
+        if {y.dtype, f.dtype} != {np.dtype(np.uint8)} or "weight" in self.arrays or not size or self._all(window):
+            return None
+        out = np.empty((2, size), dtype=np.uint8)
+        rows_ = slice(window.start - self.start, window.start - self.start + len(window.marks))
+        found = loops.mask_codes(y[rows_], f[rows_], window.marks, window.left, window.right, window.mark, classes, out)
+        return None if found > 1 else Classes(out[0, : found * size], out[1, : found * size], None, classes, spare=True)
+
+    def _all(self, window: Window) -> bool:
+        """Whether a window is whole rows of cells that all count."""
+        whole = window.right - window.left == window.marks.shape[1]
+        return whole and loops.every(window.marks, window.left, window.right, window.mark)
+
     def _gathered(self, values: Array, window: Window, start: int) -> Array:
         """The values of a window end to end; ``values`` begin with row ``start``. A view where all cells count."""
-        top, (height, width) = window.start - start, window.marks.shape
-        whole = window.right - window.left == width
-        if whole and loops.every(window.marks, window.left, window.right, window.mark):
+        top, height = window.start - start, len(window.marks)
+        if self._all(window):
             return values[top : top + height].reshape(-1)
         out = np.empty(height * (window.right - window.left), dtype=values.dtype)
         form = np.dtype(f"u{values.dtype.itemsize}")

@@ -1,6 +1,7 @@
 """From cell values to class codes: straight through, by a table, or value by value."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -35,6 +36,11 @@ class Codes:
             table[number - min(known)] = code
         return cls(classes, min(known), table)
 
+    @cached_property
+    def straight(self) -> bool:
+        """Whether every class is its own code."""
+        return self.table is not None and self.first == 0 and self.table.tolist() == list(range(len(self.classes)))
+
     def truth(self, values: Array) -> Array:
         """Codes of true values; -1 for a value that is none of the classes."""
         found = self._looked_up(values)
@@ -55,8 +61,7 @@ class Codes:
         """Codes by the table; None without one, or when some value is not in it."""
         if self.table is None or values.dtype.name not in LOOKED_UP:
             return None
-        straight = self.first == 0 and values.dtype == np.uint8 and len(self.table) == len(self.classes)
-        if straight and (self.table == np.arange(len(self.table))).all():
+        if self.straight and values.dtype == np.uint8:
             return values if not values.size or int(values.max()) < len(self.classes) else None
         out = np.empty(len(values), dtype=np.uint8)
         return None if loops.look_up(values, self.first, self.table, out) else out

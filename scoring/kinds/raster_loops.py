@@ -116,3 +116,24 @@ def look_up(values: Array, first: int, table: Array, out: Array) -> int:
         strange += code == 255
         out[i] = code
     return strange
+
+
+@compiled(f"int64({_MARKS}, {_MARKS}, {_MARKS}, int64, int64, uint8, uint8, uint8[:, ::1])")
+def mask_codes(y: Array, f: Array, marks: Array, left: int, right: int, wanted: int, classes: int, out: Array) -> int:
+    """Codes of the cells in columns left … right: 1 where some have the mark ``wanted``, 2 added where one is no class.
+
+    True codes go to the first row of ``out`` and submitted ones to the second; ``classes`` and 0 where no cell counts.
+    """
+    some, strange, width = np.uint8(0), np.uint8(0), right - left
+    for r in range(marks.shape[0]):
+        truth, entry, mark = y[r, left:right], f[r, left:right], marks[r, left:right]
+        ours, theirs = out[0, r * width : (r + 1) * width], out[1, r * width : (r + 1) * width]
+        for i in range(width):
+            ours[i] = truth[i] if mark[i] == wanted else classes
+        for i in range(width):
+            theirs[i] = entry[i] if mark[i] == wanted else np.uint8(0)
+        for i in range(width):
+            some |= np.uint8(mark[i] == wanted)
+        for i in range(width):
+            strange |= np.uint8((mark[i] == wanted) & ((truth[i] >= classes) | (entry[i] >= classes)))
+    return int(some | strange << np.uint8(1))

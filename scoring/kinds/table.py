@@ -166,7 +166,8 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec, joined: Join | None
     if spec.blocks is None or spec.blocks.by is None:
         if cut.probable and len(cut.f.columns) > 1 and len(ranges) > 1:
             cut = cut.turned(found.rows)
-        return Pairing(len(ranges), lambda part: [(ALL, PUBLIC, cut(slice(*ranges[part])))] if count else [], 1, count)
+        whole = lambda part: [(ALL, PUBLIC, cut(slice(*ranges[part])))] if count else []  # noqa: E731
+        return Pairing(len(ranges), whole, 1, count, cut.classes)
     placed = place(truth.truth, spec, truth.prepared)
 
     def samples(part: int) -> Iterator[Block]:
@@ -175,7 +176,7 @@ def pair(prediction: Canonical, truth: TruthSet, spec: Spec, joined: Join | None
         for key, side, rows in piece.groups():
             yield key, side, cut(rows + start)
 
-    return Pairing(len(ranges), samples, len(np.unique(placed.codes)), count)
+    return Pairing(len(ranges), samples, len(np.unique(placed.codes)), count, cut.classes)
 
 
 def place(truth: Canonical, spec: Spec, kept: Mapping[str, Array] = NOTHING) -> Placed:
@@ -269,7 +270,7 @@ class _Aligned:
     y: Any
     f: Any
     w: Any = None
-    n_classes: int | None = None
+    classes: tuple[str, ...] = ()
     probable: bool = False
 
     def turned(self, rows: Rows) -> "_Aligned":
@@ -286,8 +287,8 @@ class _Aligned:
         if self.probable:
             f = self.f(cut)
             return Probabilities((y == 0).view(np.int8) if f.ndim == 1 else y, f, w)
-        if self.n_classes is not None:
-            return Classes(y, self.f[cut], w, self.n_classes)
+        if self.classes:
+            return Classes(y, self.f[cut], w, len(self.classes))
         return Numbers(y, self.f(cut), w)
 
 
@@ -326,7 +327,7 @@ def _aligner(prediction: Canonical, truth: TruthSet, spec: Spec, order: Rows) ->
         return _Aligned(y, _Ordered(given, order), weights, probable=True)
     classes = classes_of(prediction, truth.truth, spec)
     codes = _given_codes(prediction, spec, classes)
-    return _Aligned(y, _Taken(codes, order), weights, len(classes))
+    return _Aligned(y, _Taken(codes, order), weights, classes)
 
 
 def _given_codes(prediction: Canonical, spec: Spec, classes: Sequence[str]) -> Array:

@@ -135,38 +135,6 @@ def count_windows(
 
 
 @compiled(
-    "void(float32[::1], uint32[::1], int64, int64, uint32[:,::1], uint64[:,::1], int64[::1], int32[::1])",
-    "void(float64[::1], uint64[::1], int64, int64, uint32[:,::1], uint64[:,::1], int64[::1], int32[::1])",
-)
-def find_windows(
-    values: Any, raw: Any, linear: Any, base: Any, first: Any, windows: Any, begin: Any, places: Any
-) -> Any:
-    """The cell each value (n,) has, as in count_windows; −1 outside all windows. Written to ``places``."""
-    narrow = raw.itemsize == 4
-    sign = np.uint64(1) << np.uint64(31 if narrow else 63)
-    drop = np.uint64(14 if narrow else 43)
-    offset = 0 if narrow else 896 * OCTAVE
-    for i in range(len(values)):
-        places[i] = -1
-        bits = np.uint64(raw[i])
-        if bits == sign:
-            bits = ZERO
-        place = base + _first(values[i], bits, sign, drop, offset, linear)
-        low, high = np.int64(first[place, 0]), np.int64(first[place, 1])
-        if low >= high:
-            continue
-        key = _key(bits, sign)
-        while high - low > 1:
-            middle = (low + high) >> 1
-            if windows[middle, 0] <= key:
-                low = middle
-            else:
-                high = middle
-        if windows[low, 0] <= key <= windows[low, 1]:
-            places[i] = begin[low] + np.int64((key - windows[low, 0]) >> windows[low, 2])
-
-
-@compiled(
     "void(float32[::1], uint32[::1], int64, int64[::1])",
     "void(float64[::1], uint64[::1], int64, int64[::1])",
 )
@@ -297,24 +265,6 @@ def partition(
         out_column[k] = column[i]
         if weighted:
             out_w[k] = w[i]
-
-
-@compiled(
-    "void(int32[::1], int32[::1], float64[::1], float64[::1], float64[::1], uint8[::1], float64[::1], float64[::1])"
-)
-def pair_ranks(left: Any, right: Any, w: Any, ranks: Any, own: Any, groups: Any, sums: Any, joint: Any) -> Any:
-    """Add Σ w·rank·rank of pairs of cells to ``sums`` (2,), by ``ranks`` and by ``own``; count them by their groups."""
-    weighted = len(w) > 0
-    size = 64
-    whole, side = 0.0, 0.0
-    for i in range(len(left)):
-        a, b = left[i], right[i]
-        weight = w[i] if weighted else 1.0
-        whole += weight * ranks[a] * ranks[b]
-        side += weight * own[a] * own[b]
-        joint[np.int64(groups[a]) * size + np.int64(groups[b])] += weight
-    sums[0] += whole
-    sums[1] += side
 
 
 @compiled("uint64(uint32[:,::1], int64, int64)", "uint64(uint64[:,::1], int64, int64)")

@@ -7,9 +7,9 @@ the plan. Each cell keeps its least and its greatest value, so a cell that saw o
 can hide is certified.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -33,12 +33,13 @@ from scoring.metrics.windows import (
     of_bytes,
 )
 from scoring.samples import Array
-from scoring.state import FINE, BlockKey, Floats, State
+from scoring.state import FINE, BlockKey, Detail, Floats, State
 
 ROWS = 1 << 21  # rows put in order at a time before they are counted in many cells
 FEW_CELLS = 1 << 17  # so few cells stay in cache whatever the order
 BYTES = 96 << 20  # of the cells of one pass in one thread
 BLOCK_CELLS = 1 << 12  # kept per block and side, all streams together
+TINY, HUGE = 1e-280, 1e280  # weights between which sums and shares of them stay finite
 NOTHING: Floats = np.zeros(0)
 NO_WEIGHTS: Floats = np.zeros((0, 2))
 Stream = tuple[Array, Columns, Array | None]  # values, column 0 or 1, weights
@@ -224,9 +225,9 @@ Blocked = Callable[[Leaves], State]
 class Counting:
     """Counts the samples of one bundle: per side in fine cells, and per block where the pass asks for it."""
 
-    def __init__(self, streams: Streams, blocked: Blocked, detail: bytes, rows: int) -> None:
+    def __init__(self, streams: Streams, blocked: Blocked, detail: Detail, rows: int) -> None:
         self._streams, self._blocked, self._rows = streams, blocked, rows
-        self._fine, self._coarse, self._form = _layouts(detail)
+        self._fine, self._coarse, self._form = detail.read(_layouts)
         self._sides: dict[Side, Table] = {}
         self._sorters: dict[tuple[Side, int], Sorter] = {}
         self._blocks: dict[BlockKey, Table] = {}
@@ -272,7 +273,6 @@ def form_of(streams: Sequence[Stream], rows: int) -> Form:
     return Form(len(streams), narrow)
 
 
-@lru_cache(maxsize=4)
 def _layouts(detail: bytes) -> tuple[Layout | None, Layout | None, Form | None]:
     if not detail:
         return None, None, None
@@ -289,7 +289,7 @@ def windows_of(leaves: Leaves, needs: Iterable[Floats], budget: int) -> Layout |
     """
     roots = [np.sqrt(need) for need in needs]
     total = sum(float(root.sum()) for root in roots)
-    if not total > 0:
+    if not 0 < total < math.inf:
         return None
     windows, spans = [], [0]
     for cells, root in zip(leaves.cells, roots, strict=True):
@@ -309,13 +309,21 @@ def quantile_layout(leaves: Leaves, cells: int) -> Layout:
     windows, spans = [], [0]
     for number, own in enumerate(leaves.cells):
         starts, shares = np.empty(2 * cells + 16, dtype=np.int64), np.empty(2 * cells + 16)
-        count = loops.quantiles(own, leaves.sums[number], cells, starts, shares)
+        count = loops.quantiles(own, _bounded(leaves.sums[number]), cells, starts, shares)
         starts, shares = starts[:count], shares[:count]
         stops = np.append(starts[1:], len(own))[:count] - 1
         low, high = lows(own[starts]), own[stops, 0].astype(np.uint64)
-        finer = np.log2(np.maximum(shares, 1.0)).astype(np.int64)
+        finer = np.log2(np.clip(shares, 1.0, cells)).astype(np.int64)
         shift = np.clip(bit_lengths(high - low) - finer, 0, 63).astype(np.uint64)
         shift[(finer == 0) & (bit_lengths(high - low) > 63)] = 63
         windows.append(np.stack([low, high, shift], axis=1))
         spans.append(spans[-1] + len(starts))
     return Layout(leaves.form, np.concatenate(windows), tuple(spans))
+
+
+def _bounded(sums: Floats) -> Floats:
+    """Weights in proportion, where theirs are so small or large that shares of them overflow; none beyond that."""
+    most = sums.max(initial=0.0)
+    if most == 0 or TINY < most < HUGE:
+        return sums
+    return sums / most if most < math.inf else NO_WEIGHTS

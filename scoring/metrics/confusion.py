@@ -13,12 +13,14 @@ import math
 
 import numpy as np
 
-from scoring.metrics.moment_loops import count_pairs
+from scoring.metrics.moment_loops import count_nibbles, count_pairs
 from scoring.rules import option
 from scoring.samples import Classes, pieces, without_weightless
 from scoring.state import Additive, Floats, Options, State
 
 PIECE = 1 << 20
+NIBBLE = 15  # codes below this, and one for all others, fit half a byte
+MANY, MOST = 1 << 18, 1 << 31  # rows from which on counting pairs of pairs pays, and what their counts can hold
 NAN = math.nan
 
 
@@ -29,23 +31,44 @@ class Confusion(Additive):
     sample = Classes
 
     def partial(self, sample: Classes, options: Options) -> State:
-        return self.merge([{"sums": _matrix(piece)} for piece in pieces(without_weightless(sample), PIECE)])
+        kept = without_weightless(sample)
+        parts = [kept] if _small_codes(kept) else pieces(kept, PIECE)
+        return self.merge([{"sums": _matrix(piece)} for piece in parts])
+
+
+def _small_codes(sample: Classes) -> bool:
+    """Whether pairs of these codes are counted two at a time, at once for all rows."""
+    bytes_ = sample.y.dtype == sample.f.dtype == np.uint8
+    return bytes_ and sample.w is None and sample.n_classes < NIBBLE and MANY <= len(sample.y) <= MOST
 
 
 def _matrix(sample: Classes) -> Floats:
     k = sample.n_classes
+    rows = k + sample.spare
     y, f = np.asarray(sample.y), np.asarray(sample.f)
-    if any((codes.dtype.kind != "u" and int(codes.min()) < 0) or int(codes.max()) >= k for codes in (y, f)):
-        raise ValueError(f"class codes must lie in 0 … {k - 1}")
+    if _small_codes(sample):
+        near = np.zeros(256, dtype=np.int64)
+        count_nibbles(np.ascontiguousarray(y), np.ascontiguousarray(f), near)
+        table = near.reshape(16, 16)
+        _demand(not table[rows:].any() and not table[:k, k:].any(), k)
+        return table[:k, :k].astype(np.float64)
+    for codes, limit in ((y, rows), (f, k)):
+        _demand((codes.dtype.kind == "u" or int(codes.min()) >= 0) and int(codes.max()) < limit, k)
     if sample.w is not None:
-        cells = y.astype(np.intp) * k + f.astype(np.intp)
+        cells = y.astype(np.intp) * rows + f.astype(np.intp)
         weights = np.asarray(sample.w, dtype=np.float64)
-        return np.bincount(cells, weights=weights, minlength=k * k).astype(np.float64).reshape(k, k)
-    kind = np.uint8 if y.dtype == f.dtype == np.uint8 else np.int64
-    counts = np.zeros((4, k * k), dtype=np.int64)
-    count_pairs(np.ascontiguousarray(y, dtype=kind), np.ascontiguousarray(f, dtype=kind), k, counts)
-    found: Floats = counts.sum(axis=0).astype(np.float64).reshape(k, k)
-    return found
+        found = np.bincount(cells, weights=weights, minlength=rows * rows).astype(np.float64)
+    else:
+        kind = np.uint8 if y.dtype == f.dtype == np.uint8 else np.int64
+        counts = np.zeros((4, rows * rows), dtype=np.int64)
+        count_pairs(np.ascontiguousarray(y, dtype=kind), np.ascontiguousarray(f, dtype=kind), rows, counts)
+        found = counts.sum(axis=0).astype(np.float64)
+    return np.ascontiguousarray(found.reshape(rows, rows)[:k, :k])
+
+
+def _demand(good: bool, classes: int) -> None:
+    if not good:
+        raise ValueError(f"class codes must lie in 0 … {classes - 1}")
 
 
 def matrix(state: State) -> Floats:

@@ -208,32 +208,34 @@ def category_sums(x: Array, y: Floats, w: Floats, cuts: Array, edges: Floats, st
 
 @compiled("f8[::1](f8[:, ::1], f8[:, :, ::1])")
 def energy_scores(y: Floats, x: Floats) -> Floats:
-    """(g,) mean‖x − y‖ − Σ‖x − x'‖ / (2M²) of vectors y (g, d) and their members x (g, d, M)."""
+    """(g,) mean‖x − y‖ − Σ‖x − x'‖ / (2M²) of vectors y (g, d) and their members x (g, d, M).
+
+    Members are compared one with all behind it, so that the distances of M² pairs are never held at once.
+    """
     vectors, length, members = x.shape
     found = np.empty(vectors)
-    away = np.empty(members)
-    apart = np.empty((members, members))
+    away, apart = np.empty(members), np.empty(members)
     for g in range(vectors):
         away[:] = 0.0
-        apart[:] = 0.0
         for d in range(length):
             row = x[g, d]
             truth = y[g, d]
             for j in range(members):
                 off = row[j] - truth
                 away[j] += off * off
-            for i in range(members - 1):
-                value = row[i]
-                line = apart[i, i + 1 :]
-                others = row[i + 1 :]
-                for j in range(members - 1 - i):
-                    off = others[j] - value
-                    line[j] += off * off
         total, between = 0.0, 0.0
         for i in range(members):
             total += np.sqrt(away[i])
-            for j in range(i + 1, members):  # pairs i < j once; the double sum counts them twice
-                between += np.sqrt(apart[i, j])
+            line = apart[i + 1 :]
+            line[:] = 0.0
+            for d in range(length):
+                value = x[g, d, i]
+                others = x[g, d, i + 1 :]
+                for j in range(members - 1 - i):
+                    off = others[j] - value
+                    line[j] += off * off
+            for j in range(members - 1 - i):  # pairs i < j once; the double sum counts them twice
+                between += np.sqrt(line[j])
         found[g] = total / members - between / members / members
     return found
 

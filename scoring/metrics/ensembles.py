@@ -19,6 +19,7 @@ from scoring.state import (
     BlockKey,
     Collector,
     Counts,
+    Detail,
     Family,
     Floats,
     Options,
@@ -61,12 +62,19 @@ class Categories(Additive):
 
 
 class Vectors(Additive):
-    """``sums`` (2,) = Σv, Σv·energy score over the vectors of ``sample.group``; v: mean weight of its rows."""
+    """``sums`` (2,) = Σv, Σv·energy score over the vectors of ``sample.group``; v: mean weight of its rows.
+
+    Without groups every value is a vector by itself and its energy score the crps, which compares no pairs.
+    """
 
     name = "vectors"
     sample = Ensemble
 
     def partial(self, sample: Ensemble, options: Options) -> State:
+        if sample.group is None:
+            members = (_members(columns) for columns in _columns(sample))
+            with np.errstate(invalid="ignore"):  # ∞ − ∞ of sums that overflow is undefined, as the score then is
+                return self.merge([{"sums": np.array([own[0], own[1] - own[2]])} for own in members])
         kept = without_weightless(sample)
         return self.merge([{"sums": _energy(*vectors)} for vectors in _vectors(kept)])
 
@@ -108,7 +116,7 @@ class RefinedOnMean(ResampledOnMean):
         super().__init__(family, resampled)
         self._refined = refined
 
-    def collector(self, detail: bytes, rows: int) -> Collector:
+    def collector(self, detail: Detail, rows: int) -> Collector:
         return MeanCollector(self._refined.collector(detail, rows))
 
     def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Study:
@@ -209,8 +217,7 @@ def _vectors(sample: Ensemble) -> Iterator[tuple[Floats, Floats, Floats]]:
     n = len(sample.y)
     if not n:
         return
-    group = np.arange(n) if sample.group is None else np.asarray(sample.group)
-    _, inverse, lengths = np.unique(group, return_inverse=True, return_counts=True)
+    _, inverse, lengths = np.unique(np.asarray(sample.group), return_inverse=True, return_counts=True)
     order = np.argsort(inverse, kind="stable")  # the rows of a vector side by side, in their own order
     ends = np.cumsum(lengths)
     y, w = np.asarray(sample.y, dtype=np.float64), weights_of(sample.w, n)

@@ -20,9 +20,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from scoring.metrics.matching_loops import exact_total, precisions
 from scoring.rules import option
 from scoring.samples import Array, Matches
-from scoring.state import EXACT, Counts, Floats, Options, Resampler, State, exact_sum, weights_of
+from scoring.state import Counts, Floats, Options, Resampler, State, exact_sum, weights_of
 
 NAN = math.nan
 VALUE, DISTANCE, IOU = 0, 1, 2
@@ -46,9 +47,11 @@ class Matching:
             return self.zero() | state
         some = hit.any(axis=1)
         rows, rest = np.flatnonzero(some & (w != 0)), ~some & (w != 0)
-        weights = w[rows, None] * hit[rows]
+        weights = (
+            w[rows] * np.stack([step.take(rows) for step in hit.T])
+        ).T  # each column lies by itself: metrics read columns
         about = (_at(column, rows) for column in (sample.value, sample.distance, sample.iou))
-        gain = np.stack([weights[:, 0] * values for values in about], axis=1)
+        gain = np.stack([weights[:, 0] * values for values in about]).T
         state["missed"] = np.stack(_by_rank(rank[rest], w[rest]))
         return state | _hit_rows(rank[rows], w[rows], weights, gain)
 
@@ -121,15 +124,12 @@ def _by_rank(rank: Floats, *columns: Floats) -> list[Floats]:
     if new.all():
         return [rank, *(column[order] for column in columns)]
     starts = np.flatnonzero(new)
-    return [rank[starts], *(np.add.reduceat(column[order], starts, axis=0) for column in columns)]
+    return [rank[starts], *(np.add.reduceat(np.ascontiguousarray(column[order]), starts, axis=0) for column in columns)]
 
 
 def _total(values: Floats) -> float:
-    """The sum, rounded once; no rounding at all where every value is a whole number, as weights mostly are."""
-    values = np.ascontiguousarray(values)
-    plain = float(values.sum())
-    whole = 0.0 <= plain < EXACT and bool((values >= 0).all() and (values == np.trunc(values)).all())
-    return plain if whole else math.fsum(values.tolist())
+    """The sum, rounded once."""
+    return float(exact_total(np.ascontiguousarray(values, dtype=np.float64)))
 
 
 def _candidates(state: State) -> float:
@@ -172,31 +172,26 @@ def f1(state: State, options: Options) -> float:
 
 def average_precision(state: State, options: Options) -> float:
     """Σ over hits, best rank first, of the precision there / true features; no interpolation."""
-    return _average_precision(state, 0, _seen(state))
+    return _average_precision(state, 0)
 
 
 def map_iou(state: State, options: Options) -> float:
     """Mean of average_precision over the thresholds of the state (IoU ≥ 0.50, 0.55 … 0.95)."""
-    thresholds, seen = state["hit"].shape[1] or 1, _seen(state)
-    return math.fsum(_average_precision(state, t, seen) for t in range(thresholds)) / thresholds
+    thresholds = state["hit"].shape[1] or 1
+    return math.fsum(_average_precision(state, t) for t in range(thresholds)) / thresholds
 
 
-def _seen(state: State) -> Floats:
-    """Weight of the candidates up to each rank with a hit."""
-    place, weight = state["missed"]
-    missed = np.concatenate([[0.0], np.cumsum(weight)])[np.searchsorted(place, state["rank"], side="right")]
-    return np.asarray(np.cumsum(state["w"]) + missed)
-
-
-def _average_precision(state: State, threshold: int, seen: Floats) -> float:
+def _average_precision(state: State, threshold: int) -> float:
     truth = float(state["totals"][0])
     if not truth > 0:
         return NAN
     if not len(state["rank"]):
         return 0.0
-    hit = state["hit"][:, threshold]
-    gained = hit * (np.cumsum(hit) / seen)
-    return math.fsum(gained[hit != 0].tolist()) / truth
+    columns = (state["rank"], state["w"], state["hit"][:, threshold], *state["missed"])
+    rank, w, hit, place, missed = (np.ascontiguousarray(column, dtype=np.float64) for column in columns)
+    found = np.empty(len(rank))
+    precisions(rank, w, hit, place, missed, found)
+    return _total(found) / truth
 
 
 def captured_value(state: State, options: Options) -> float:
@@ -207,7 +202,7 @@ def captured_value(state: State, options: Options) -> float:
 def captured_value_at_k(state: State, options: Options) -> float:
     """The same for candidates of rank ≤ k in the whole entry, ranks counted from 1."""
     early = state["rank"] <= float(option(options, "captured_value_at_k", "k"))
-    return _over(math.fsum(state["gain"][early, VALUE]), float(state["totals"][1]))
+    return _over(_total(state["gain"][early, VALUE]), float(state["totals"][1]))
 
 
 def mean_distance(state: State, options: Options) -> float:

@@ -33,7 +33,7 @@ from scoring.metrics.passes import Measured, Passes, Reading, Sides
 from scoring.metrics.plain import PlainCounting
 from scoring.rules import option
 from scoring.samples import Array, Probabilities, without_weightless
-from scoring.state import Counts, Floats, Options, Resampler, State, weights_of
+from scoring.state import Counts, Detail, Floats, Options, Resampler, State, weights_of
 
 NAN = math.nan
 WANTED: Mapping[str, int] = MappingProxyType(
@@ -81,7 +81,7 @@ class Ordering:
             start += len(weights)
         return np.ascontiguousarray(found[:, CURVES.index(name)])
 
-    def collector(self, detail: bytes, rows: int) -> PlainCounting:
+    def collector(self, detail: Detail, rows: int) -> PlainCounting:
         return PlainCounting(_streams, _blocked, detail, rows)
 
     def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Passes:

@@ -8,9 +8,11 @@ pages than there is room for goes to plain cells (``scoring.metrics.plain``).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
+from datasets.threads import each
 from scoring.metrics import page_loops as loops
 from scoring.metrics.cells import NO_WEIGHTS, Leaves
 from scoring.metrics.windows import Columns, Form, floats_of, loose
@@ -23,6 +25,7 @@ FEW = 1 << 11  # rows a page may have before it gets counters
 LISTED = 1 << 23  # rows of pages without
 WAITING = 1 << 25  # rows that wait to be counted
 ROW = 1 << 20  # rows put in order at a time
+PIECES = 16  # into which waiting rows are cut, for as many threads as there are
 NO_MARKS = np.zeros(0, dtype=np.int64)
 
 
@@ -92,17 +95,29 @@ class Total:
         )
         self._waiting = []
         order = np.argsort(pages, kind="stable")
-        starts = np.cumsum(counts, dtype=np.int64) - counts
-        over, rare = np.empty(len(codes), dtype=np.int64), np.empty(len(codes), dtype=np.int64)
-        at = np.array([self._used, 0, 0], dtype=np.int64)
-        loops.add_pages(
-            pages[order], counts[order], starts[order], codes, self._slots, self._seen, FEW, self._low, over, rare, at
-        )
-        self._used = int(at[0])
-        self._over.append(over[: at[1]].copy())
-        self._rare.append(rare[: at[2]].copy())
-        self._listed += int(at[2])
+        starts = (np.cumsum(counts, dtype=np.int64) - counts)[order]
+        pages, counts = pages[order], counts[order]
+        self._give_slots(pages, counts)
+        pieces = _apart(pages, counts)
+        for over, rare in each(lambda own: self._piece(pages[own], counts[own], starts[own], codes), pieces):
+            self._over.append(over)
+            self._rare.append(rare)
+            self._listed += len(rare)
         self.full = self._listed > LISTED
+
+    def _give_slots(self, pages: Array, counts: Array) -> None:
+        """Counters for the pages that have many rows by now, in their order, as long as there are some."""
+        rows = np.bincount(pages, weights=counts, minlength=len(self._seen)).astype(np.int64)
+        many = np.flatnonzero((rows > 0) & (self._seen + rows > FEW) & (self._slots < 0))[: len(self._low) - self._used]
+        self._slots[many] = self._used + np.arange(len(many), dtype=np.int32)
+        self._used += len(many)
+
+    def _piece(self, pages: Array, counts: Array, starts: Array, codes: Array) -> tuple[Array, Array]:
+        """Count the rows of pages that no other thread counts: the marks that ran over and those that are listed."""
+        rows, taken = int(counts.sum()), np.array([len(self._low), 0, 0], dtype=np.int64)
+        over, rare = np.empty(rows, dtype=np.int64), np.empty(rows, dtype=np.int64)
+        loops.add_pages(pages, counts, starts, codes, self._slots, self._seen, FEW, self._low, over, rare, taken)
+        return over[: taken[1]].copy(), rare[: taken[2]].copy()
 
     @property
     def slots(self) -> Array:
@@ -141,6 +156,17 @@ class Total:
             times = _page(page, [self], over, rare).reshape(-1, 2)
             keys = np.flatnonzero(times.any(axis=1))
             yield page // loops.PAGES, _values(keys + page % loops.PAGES * loops.KEYS), times[keys]
+
+
+def _apart(pages: Array, counts: Array) -> list[slice]:
+    """Pieces of about equally many rows that share no page; ``pages`` in rising order."""
+    if not len(pages):
+        return []
+    fresh = np.flatnonzero(np.diff(pages, prepend=-1))
+    before = (np.cumsum(counts, dtype=np.int64) - counts)[fresh]
+    wanted = np.linspace(0, float(counts.sum()), PIECES + 1)[1:-1]
+    edges = [0, *np.unique(fresh[np.minimum(np.searchsorted(before, wanted), len(fresh) - 1)]).tolist(), len(pages)]
+    return [slice(a, b) for a, b in pairwise(edges) if a < b]
 
 
 @dataclass(frozen=True)
@@ -212,9 +238,9 @@ def _page(page: int, totals: Sequence[Total], over: Array, rare: Array) -> Array
     for total in totals:
         if total.slots[page] >= 0:
             times += total.low[total.slots[page]]
-    for marks, each in ((over, 256), (rare, 1)):
+    for marks, weight in ((over, 256), (rare, 1)):
         start, stop = np.searchsorted(marks, [page * loops.CODES, (page + 1) * loops.CODES])
-        times += np.bincount(marks[start:stop] - page * loops.CODES, minlength=loops.CODES).astype(np.uint32) * each
+        times += np.bincount(marks[start:stop] - page * loops.CODES, minlength=loops.CODES).astype(np.uint32) * weight
     return times
 
 

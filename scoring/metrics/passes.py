@@ -4,6 +4,7 @@ A study holds the cells of each side and of all sides together. After each pass 
 certified bound is wider than what is published, the cells that hide most become the windows of another pass.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -126,10 +127,7 @@ class Passes:
             self._measured[side] = measured[id(leaves)]
 
     def _finer(self, resolved: bool) -> Layout | None:
-        found = [pair for own in self._measured.values() for pair in own.values() if np.isfinite(pair[1])]
-        worst = max(
-            (bound / (abs(value) or 1.0) if self._reading.relative else bound for value, bound in found), default=0.0
-        )
+        worst = max((self._off(*pair) for own in self._measured.values() for pair in own.values()), default=0.0)
         held = sum(len(leaves) for side, leaves in self._leaves.items() if side is not None)
         if worst <= PRECISION or self._passes >= PASSES or held > LEAVES:
             return None
@@ -142,5 +140,11 @@ class Passes:
         budget = min(room, max(4 * self._rows, 1 << 16), self._reading.budget)
         if not resolved:  # cells that hide h and are cut in m hide h / m: as many as it takes to hide little enough
             root = sum(float(np.sqrt(need).sum()) for need in needs)
-            budget = min(budget, max(1 << 18, int(16 * root * root / self._enough)))
+            budget = min(budget, max(1 << 18, int(min(budget, 16 * root * root / self._enough))))
         return windows_of(whole, needs, budget)
+
+    def _off(self, value: float, bound: float) -> float:
+        """How far a value is off, in the measure of PRECISION; not at all where it is undefined."""
+        if math.isnan(bound) or math.isnan(value):
+            return 0.0
+        return bound / (abs(value) or 1.0) if self._reading.relative and math.isfinite(bound) else bound

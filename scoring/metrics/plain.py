@@ -15,7 +15,7 @@ from scoring.metrics import cell_loops, decimals, pages, plain_loops
 from scoring.metrics.cells import NO_WEIGHTS, Blocked, Counting, Leaves, Streams, Table
 from scoring.metrics.windows import Columns, Form, Layout, Places, floats_of, loose, lows
 from scoring.samples import Array
-from scoring.state import FINE, BlockKey, State
+from scoring.state import FINE, BlockKey, Detail, State
 
 ROWS = 1 << 23  # of smaller data a second reading costs less than so many cells
 LINEAR = 1 << 22  # cells in [0, 1), all streams together
@@ -153,7 +153,7 @@ def sparse(leaves: Leaves) -> bool:
 class PlainCounting(Counting):
     """Counting whose first pass goes to plain cells or to decimals where the data allows it."""
 
-    def __init__(self, streams: Streams, blocked: Blocked, detail: bytes, rows: int) -> None:
+    def __init__(self, streams: Streams, blocked: Blocked, detail: Detail, rows: int) -> None:
         super().__init__(streams, blocked, detail, rows)
         self._counters: dict[Side, Counters | None] = {}
         self._done: list[tuple[Side, Counters]] = []

@@ -75,6 +75,6 @@ def add_products(left: Any, right: Any, w: Any) -> Any:
 def count_groups(left: Any, right: Any, w: Any, groups: Any, joint: Any) -> Any:
     """Add the rows to the groups of their ranks (groups · groups,), of which each is an equal share of all."""
     for i in range(len(left)):
-        a = min(np.int64((left[i] + 0.5) * groups), groups - 1)
-        b = min(np.int64((right[i] + 0.5) * groups), groups - 1)
+        a = max(min(np.int64((left[i] + 0.5) * groups), groups - 1), 0)  # ranks of infinite weights are no numbers
+        b = max(min(np.int64((right[i] + 0.5) * groups), groups - 1), 0)
         joint[a * groups + b] += w[i] if len(w) > 0 else 1.0

@@ -1,13 +1,13 @@
-"""Spearman's r of some million rows without loss: all keys of either side in order, then every row's ranks.
+"""Spearman's r of up to a million rows: all keys of either side in order, then every row's ranks.
 
 The first pass hands on the keys of y and of f, each put in order bundle by bundle; the second looks up where every row
-stands among all of them. More rows than FEW are counted in cells instead (``scoring.metrics.rank_passes``), because the
-keys go to whoever computes a bundle.
+stands among all of them. This does sort all rows, which FEW bounds: the keys take 8 bytes a row, axis and side, twice
+that with weights, and go to whoever computes a bundle. More rows are put in order cell by cell instead, in memory that
+does not grow with them (``scoring.metrics.rank_passes``).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -18,16 +18,16 @@ from scoring.metrics.cells import NOTHING
 from scoring.metrics.spread import correlation
 from scoring.metrics.windows import of_bytes, to_bytes
 from scoring.samples import Array, Numbers, without_weightless
-from scoring.state import FINE, BlockKey, Collector, Floats, State, Which
+from scoring.state import FINE, BlockKey, Collector, Detail, Floats, State, Which
 
-FEW = 1 << 22
+FEW = 1 << 20
 PIECE = loops.PIECE  # rows looked up at a time
 GROUPS = 64  # of each axis, of about equal weight, in which the pairs of a block are counted
 
 
-def collector(detail: bytes) -> Collector:
+def collector(detail: Detail) -> Collector:
     """For the pass that collects keys, or for the one that looks them up."""
-    return Ranking(detail) if detail else Keys()
+    return Ranking(*detail.read(_known)) if detail.data else Keys()
 
 
 class Keys:
@@ -97,7 +97,6 @@ class Axis:
         return found
 
 
-@lru_cache(maxsize=2)
 def _known(detail: bytes) -> tuple[dict[str, tuple[Axis, Axis]], Array]:
     """The axes of each side and of "" for all sides together, and the ends of the groups (axis, GROUPS, 2)."""
     arrays = of_bytes(detail)
@@ -110,8 +109,8 @@ def _known(detail: bytes) -> tuple[dict[str, tuple[Axis, Axis]], Array]:
 class Ranking:
     """Looks up the ranks of one bundle's rows and adds up their products; for each block, the groups of its pairs."""
 
-    def __init__(self, detail: bytes) -> None:
-        self._axes, self._ends = _known(detail)
+    def __init__(self, axes: Mapping[str, tuple[Axis, Axis]], group_ends: Array) -> None:
+        self._axes, self._ends = axes, group_ends
         self._sums: dict[Side, Floats] = {}
         self._joint: dict[BlockKey, Floats] = {}
 

@@ -12,7 +12,7 @@ from scoring.metrics.cells import Counting, Leaves, Stream, ends
 from scoring.metrics.passes import Measured, Passes, Reading, Sides
 from scoring.metrics.spread import Spread, correlation
 from scoring.samples import Numbers, without_weightless
-from scoring.state import Collector, Counts, Floats, Options, Resampler, State, Study, weights_of
+from scoring.state import Collector, Counts, Detail, Floats, Options, Resampler, State, Study, weights_of
 
 NAN = math.nan
 MIDDLE_CELLS = 1 << 17  # of a pass in which only the cells around the middle are cut
@@ -46,7 +46,7 @@ class AbsoluteErrors:
     def resampler(self, states: Sequence[State]) -> Resampler:
         return tally.resampler(states, cap=self.cap)
 
-    def collector(self, detail: bytes, rows: int) -> Counting:
+    def collector(self, detail: Detail, rows: int) -> Counting:
         return Counting(_error_stream, _error_blocks, detail, rows)
 
     def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Passes:
@@ -78,7 +78,7 @@ def _measured(leaves: Leaves) -> Measured:
     lo, hi = ends(leaves.cells[0][[low, high]])
     least, most = (_mean(*pair.tolist()) for pair in (lo, hi))
     value = _mean(least, most)
-    return {"median_ae": (value, max(value - least, most - value))}
+    return {"median_ae": (value, max(value - least, most - value) if least < most else 0.0)}
 
 
 def _mean(a: float, b: float) -> float:
@@ -120,7 +120,7 @@ class RankPairs:
     def resampler(self, states: Sequence[State]) -> Resampler:
         return tally.resampler(states, cap=self.cap)
 
-    def collector(self, detail: bytes, rows: int) -> Collector:
+    def collector(self, detail: Detail, rows: int) -> Collector:
         return rank_sorts.collector(detail) if rows <= rank_sorts.FEW else rank_passes.collector(detail, rows)
 
     def study(self, names: Sequence[str], options: Options, *, rows: int, blocks: int) -> Study:

@@ -1,6 +1,7 @@
 """The house rules a machine can check: sizes, names, where imports stand."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,25 @@ MODULES = sorted(
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything in a module."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def functions(path: Path) -> list[Function]:
-    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, Function)]
+    return [node for node in nodes(path) if isinstance(node, Function)]
 
 
 def body_lines(function: Function) -> int:
     body = function.body[1:] if ast.get_docstring(function) else function.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that ``path`` names in an import, wherever it stands."""
+    froms = {node.module or "" for node in nodes(path) if isinstance(node, ast.ImportFrom) and not node.level}
+    return froms | {alias.name for node in nodes(path) if isinstance(node, ast.Import) for alias in node.names}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -52,3 +65,22 @@ def test_houses_import_nothing_when_entered() -> None:
     for house in ("datasets", "scoring", "portal"):
         tree = ast.parse((ROOT / house / "__init__.py").read_text(encoding="utf-8"))
         assert not [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+@pytest.mark.parametrize(
+    ("house", "foreign"),
+    [
+        ("benchmarks", {"tests"}),
+        ("datasets", {"benchmarks", "tests"}),
+        ("scoring", {"benchmarks", "tests"}),
+        ("portal", {"benchmarks", "tests"}),
+    ],
+)
+def test_nothing_leans_on_what_tries_it_out(house: str, foreign: set[str]) -> None:
+    leaning = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / house).rglob("*.py"))
+        for name in imported(path)
+        if name.split(".")[0] in foreign
+    ]
+    assert not leaning

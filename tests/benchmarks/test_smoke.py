@@ -11,7 +11,7 @@ import pytest
 from benchmarks.data import KINDS, SIZES, make
 from benchmarks.measure import CACHED, OURS, Figure, contenders, once
 from benchmarks.report import BEGIN, END, Row, agreement, page, plot, write_into
-from benchmarks.run import chosen_benches, folder_of
+from benchmarks.run import chosen_benches, folder_of, options
 from benchmarks.specs import BENCHES
 
 EXACT = 1e-9  # relative, in float64
@@ -74,8 +74,12 @@ def test_benches_are_chosen_by_kind_or_name() -> None:
     assert chosen_benches("raster") == ["raster-cont", "raster-prob", "raster-cat"]
     assert chosen_benches("grid-zarr,points-csv") == ["points-csv", "grid-zarr"]
     assert chosen_benches("") == list(BENCHES)
-    with pytest.raises(SystemExit, match="no bench"):
-        chosen_benches("audio")
+    with pytest.raises(SystemExit, match="no bench is called audio; there are table-csv"):
+        chosen_benches("raster,audio")
+    assert options().parse_args(["tiny", "--repeats", "2"]).repeats == 2
+    for wrong in (["huge"], ["--repeats", "0"]):
+        with pytest.raises(SystemExit):
+            options().parse_args(wrong)
 
 
 def figures(ours: float, peer: float) -> Iterator[Row]:
@@ -101,8 +105,9 @@ def test_the_page_holds_ratios_notes_and_disagreement(tmp_path: Path) -> None:
     written = target.read_text(encoding="utf-8")
     assert "old" not in written
     assert written.endswith(f"{END}\nrest\n")
-    with pytest.raises(ValueError, match="no place"):
-        write_into(Path(__file__), text)
+    for page_without in (Path(__file__), tmp_path / "none.md"):
+        with pytest.raises(SystemExit, match="no place"):
+            write_into(page_without, text)
 
 
 def test_the_picture_has_a_bar_for_everybody_who_ran() -> None:
@@ -111,4 +116,4 @@ def test_the_picture_has_a_bar_for_everybody_who_ran() -> None:
     assert drawn.rstrip().endswith("</svg>")
     assert drawn.count("<rect") == 1 + 4 + 3, "the ground, the key, and three of four bars"
     assert "table-csv" in drawn
-    assert "10 s pandas" in drawn
+    assert "10 s pandas, 900 MiB" in drawn

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import settlement
 from tests.browser.instance import Instance, running
 from tests.browser.settlement import Settlement
-from tests.browser.visiting import Visitor, visit
+from tests.browser.visiting import LIMIT_MS, Visitor, visit
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -24,6 +24,7 @@ ARGUMENTS = (
     "--enable-unsafe-swiftshader",
 )
 Visit = Callable[..., Visitor]
+expect.set_options(timeout=LIMIT_MS)  # as patient as everything else a visitor waits for
 
 
 def chromium() -> str:

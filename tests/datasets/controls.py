@@ -14,9 +14,9 @@ import xarray
 import zarr
 from rasterio.transform import from_origin
 
+from benchmarks.heads import head
 from datasets.expect import Expectation
 from datasets.spec import Spec, parse_spec
-from tests.heads import head
 
 TOML = """
 [truth]

@@ -63,6 +63,18 @@ def _memory(_: str) -> None:
         kept.append(np.ones(1 << 20))
 
 
+def _fail(number: str) -> None:
+    raise OSError(int(number), os.strerror(int(number)))
+
+
+def _damaged(number: str) -> None:
+    """As a reader of a library's making: whatever goes wrong, the file is to blame."""
+    try:
+        _fail(number)
+    except OSError as error:
+        raise reject("unreadable", "damaged") from error
+
+
 PROBES: dict[str, Callable[[str], object]] = {
     "open": lambda path: Path(path).read_bytes(),
     "create": lambda path: Path(path).write_bytes(b"x"),
@@ -83,6 +95,9 @@ DEEDS: dict[str, Callable[[str], object]] = {
     "exit": lambda _: os._exit(3),
     "abort": lambda _: os.abort(),
     "killed": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    "bus": lambda _: os.kill(os.getpid(), signal.SIGBUS),
+    "errno": _fail,
+    "damaged": _damaged,
     "surprise": lambda _: {}["nothing"],
 }
 

@@ -229,6 +229,17 @@ def test_a_damaged_chunk_is_refused(tmp_path: Path, stored: bytes) -> None:
     assert reason(path, tmp_path / "out") == ["unreadable"]
 
 
+def test_a_chunk_that_is_listed_but_not_found_is_refused(tmp_path: Path) -> None:
+    path = write_netcdf(tmp_path / "a.nc", values(), zlib=True, chunksizes=(1, 3, 7, 11))
+    text = bytearray(path.read_bytes())
+    key = text.index(b"TREE\x01\x00") + 24 + (8 + 5 * 8) + 8  # the second chunk's: size, mask, offsets along five axes
+    assert struct.unpack_from("<5Q", text, key + 8) == (1, 0, 0, 0, 0)
+    struct.pack_into("<Q", text, key + 8 + 4 * 8, 1 << 40)  # of the bytes in a value: always 0
+    path.write_bytes(text)
+    assert direct(path) is not None
+    assert reason(path, tmp_path / "out") == ["unreadable"]
+
+
 def test_a_stored_chunk_longer_than_any_is_left_to_the_library(tmp_path: Path) -> None:
     stored = zlib.compress(values()[1].tobytes()) + bytes(10_000)
     path = write_netcdf(tmp_path / "a.nc", values(), zlib=True, shuffle=False, chunksizes=(1, 3, 7, 11))
@@ -264,6 +275,16 @@ def test_zip_members_are_checked_by_their_sum(tmp_path: Path, how: int, quick: l
         place = data.index(raw) + 100
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         assert reason(path, tmp_path / "again") == ["unreadable"]
+
+
+def test_a_zip_member_of_a_kind_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    write_zarr(path, values(), chunks=(5, 3, 7, 11), compressors=None)
+    data = bytearray(path.read_bytes())
+    chunk = data.rindex(b"tp/c/0/0/0/0")  # its entry in the central directory: the name behind 46 bytes
+    data[chunk - 46 + 8] |= 0x20  # flags: patched data
+    path.write_bytes(data)
+    assert reason(path, tmp_path / "out") == ["unreadable"]
 
 
 def test_edges_between_categories_come_with_the_truth(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def agrees(own: Header, theirs: Header) -> bool:
     nodata=st.sampled_from((None, 0.0, 255.0, -9999.0, 0.1, -1e30, 1e-7, float("nan"), 3.4028234663852886e38)),
     place=st.tuples(st.floats(1e-3, 1e4), st.floats(-1e7, 1e7), st.floats(1e-3, 1e4), st.floats(-1e7, 1e7)),
     big=st.booleans(),
-    zone=st.sampled_from((32633, 32715, 3035, 25832, 3857, 5070, 28992, 2056)),
+    zone=st.sampled_from((32633, 32715, 3035, 25832, 3857, 5070, 28992, 2056, *geotiff.GEOGRAPHIC)),
 )
 def test_a_plain_header_says_what_gdal_says(tmp_path, dtype, packing, tile, nodata, place, big, zone):
     whole = not dtype.startswith("float")
@@ -108,7 +108,9 @@ def test_a_file_is_read_without_gdal_when_it_is_plain(tmp_path, monkeypatch):
 
 
 UNUSUAL: dict[str, dict[str, Any]] = {
-    "degrees": {"crs": "EPSG:4326"},
+    "Paris": {"crs": "EPSG:4807"},
+    "three axes": {"crs": "EPSG:4979"},
+    "another ellipsoid": {"crs": "EPSG:4267"},
     "feet": {"crs": "EPSG:2263"},
     "no CRS": {"crs": None},
     "own CRS": {"crs": "+proj=utm +zone=33 +ellps=intl +units=m"},
@@ -145,6 +147,24 @@ def test_a_code_is_taken_only_if_it_says_all_about_the_crs(tmp_path, code, left)
     path.write_bytes(content.replace(key, struct.pack("<4H", 3072, 0, 1, code)))
     assert (header(path, LOOSE) is None) == left
     assert (header(path, expectation()) is None) == (code != 32633)
+
+
+@pytest.mark.parametrize("code", sorted(geotiff.GEOGRAPHIC))
+def test_degrees_are_plain_when_the_file_says_what_the_code_means(tmp_path, code):
+    path = write(tmp_path / "a.tif", np.zeros((40, 50), "float32"), compress="zstd", crs=f"EPSG:{code}")
+    expect = expectation(crs=CRS.from_epsg(code).to_wkt())
+    found = header(path, expect)
+    assert found is not None
+    assert agrees(found, gdal(path))
+    assert header(path, expectation()) is None
+    content = path.read_bytes()
+    for number, other in ((struct.pack("<d", 6378137.0), 6378136.0), (struct.pack("<H", 9102), 9101)):
+        assert number in content
+        path.write_bytes(
+            content.replace(number, struct.pack("<d", other) if len(number) == 8 else struct.pack("<H", other))
+        )
+        assert header(path, expect) is None
+        assert header(path, LOOSE) is None
 
 
 @pytest.mark.parametrize("change", ["overviews", "mask", "scale"])

@@ -65,3 +65,24 @@ def test_ids_in_steps_spread_evenly_under_any_seed() -> None:
     values = np.arange(1 << 18, dtype=np.int64) << 20
     sizes = np.diff(parted([values], seed()).starts)
     assert sizes.max() < 1.2 * sizes.mean()
+
+
+@pytest.mark.parametrize("name", ["", "a", "id 12345", "a longer name of several words"])
+def test_the_seed_matters_to_texts_of_any_length(name: str) -> None:
+    """Under another seed the hashes of two texts differ by something else: nobody can foresee which fall together."""
+    both = [texts([name, f"{name}#"])]
+    gaps = {int(np.bitwise_xor.reduce(hashing.hashed(both, seed()))) for _ in range(20)}
+    assert len(gaps) == 20
+
+
+def test_both_words_of_the_seed_matter_to_texts() -> None:
+    name = [texts(["12345678"])]
+    one, two = seed()
+    found = {int(hashing.hashed(name, pair)[0]) for pair in ((one, two), (~one, two), (one, two ^ np.uint64(2)))}
+    assert len(found) == 3
+
+
+def test_ids_fall_into_other_parts_under_another_seed() -> None:
+    names = [texts([f"{number:08d}" for number in range(2000)])]
+    parts = [(hashing.hashed(names, seed()) >> np.uint64(60)).astype(np.int64) for _ in range(2)]
+    assert (parts[0] == parts[1]).mean() < 0.2

@@ -181,6 +181,17 @@ def _latin(folder: Path) -> None:
     (folder / "agreement.md").write_bytes("Verträge".encode("latin-1"))
 
 
+def _weights(weight: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "hidden/truth.csv"
+        head, *rows = path.read_text().splitlines()
+        at = head.split(",").index("w")
+        fields = [[weight if k == at else field for k, field in enumerate(row.split(","))] for row in rows]
+        path.write_text("\n".join([head, *(",".join(row) for row in fields)]) + "\n")
+
+    return change
+
+
 FAULTS: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "metric": (_replace("challenge.toml", '"mae"', '"f1_micro"'), "challenge.toml", "f1_micro"),
     "key": (_replace("challenge.toml", "seed = 7", "sead = 7"), "challenge.toml", "known key"),
@@ -191,6 +202,9 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "duplicate-id",
     ),
     "truth text": (_replace("hidden/truth.csv", "W-00,1000.0,0", "W-00,1000.0,x"), "hidden/truth.csv", "not-a-number"),
+    "no weight": (_weights("0"), "hidden/truth.csv", "add up to 0,"),
+    "tiny weights": (_weights("1e-310"), "hidden/truth.csv", "not between"),
+    "huge weights": (_weights("1.7e308"), "hidden/truth.csv", "add up to inf"),
     "sample column": (_replace("sample/sample.csv", "porosity", "poro"), "sample/sample.csv", "missing-column"),
     "sample row": (_replace("sample/sample.csv", "W-05,1005.5,0.18\n", ""), "sample/sample.csv", "missing-id"),
     "leak": (_leak, "public/innocent.csv", "hidden file"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,5 +74,29 @@ def test_the_check_finds_values_gaps_and_faults(dtype, shape, pool, limits, with
         seen, bits = loops.few_classes(values, mask, left, cols, every)
         present = values[:, left : left + cols][window]
         assert (bits > 63) == bool((present > 63).any())
+        if bits > 31:
+            seen = loops.some_classes(values, mask, left, cols, every)
         if bits <= 63:
             assert {place for place in range(64) if seen >> place & 1} == set(present.tolist())
+
+
+@pytest.mark.parametrize("left_over", [0, 1, 254, 255])
+def test_where_every_cell_is_valid_no_mark_is_looked_at(left_over):
+    values = np.array([[3, 40, 63, 7]], dtype=np.uint8)
+    marks = np.full_like(values, left_over)
+    assert loops.some_classes(values, marks, 1, 2, True) == 1 << 40 | 1 << 63
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(1, 70), rows=st.integers(1, 4), left=st.integers(0, 3), cut=st.integers(0, 60), seed=st.integers()
+)
+def test_sums_of_eight_cells_at_a_time_are_those_of_one(width, rows, left, cut, seed):
+    cols = max(1, width - cut)
+    raw = np.random.default_rng(abs(seed)).integers(0, 256, 8 * width * rows, dtype=np.uint8)
+    out = np.zeros((rows, left + cols + 2), dtype=np.uint64)
+    loops.sum_cells_by_eight(raw.view(np.uint64), width, out, left, rows, cols)
+    wanted = np.cumsum(raw.reshape(rows, -1), axis=1, dtype=np.uint8)[:, : 8 * cols]
+    assert np.array_equal(out.view(np.uint8)[:, 8 * left : 8 * (left + cols)], wanted)
+    assert not out[:, :left].any()
+    assert not out[:, left + cols :].any()

@@ -1,6 +1,7 @@
 """The reader's own decoding of TIFF tiles agrees with GDAL bit for bit; what is not plain is left to GDAL."""
 
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ def write(path: Path, band: Any, **profile: Any) -> Path:
     return path
 
 
-def decoded(path: Path) -> Any:
+def decoded(path: Path, band: int = 1) -> Any:
     """The band by ``Tiles`` alone, or None when the file is not plain."""
     with rasterio.open(path) as dataset, path.open("rb") as file:
-        tiles = Tiles.of(file.fileno(), dataset)
+        tiles = Tiles.of(file.fileno(), dataset, band)
         if tiles is None:
             return None
         out = np.empty(dataset.shape, dataset.dtypes[0])
@@ -82,6 +83,101 @@ def test_every_packing_gives_the_bits_gdal_gives(tmp_path, dtype, packing, predi
     assert found is not None or (packing is None and strips)  # GDAL shows a single raw strip as lines
     if found is not None:
         assert found.tobytes() == wanted.tobytes()
+
+
+@settings(max_examples=80, **QUIET)
+@given(
+    dtype=st.sampled_from((*TYPES, "int8", "int64")),
+    packing=st.sampled_from(("zstd", "deflate")),
+    predictor=st.sampled_from((1, 2, 3)),
+    tile=st.sampled_from((None, (16, 16), (32, 48))),
+    shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    count=st.integers(1, 4),
+    layout=st.tuples(st.sampled_from(("pixel", "band")), st.sampled_from(("LITTLE", "BIG")), st.booleans()),
+)
+def test_every_band_and_order_of_bytes_gives_the_bits_gdal_gives(
+    tmp_path, dtype, packing, predictor, tile, shape, count, layout
+):
+    interleave, order, big = layout
+    seed = 61 * shape[0] + shape[1] + predictor
+    profile: dict[str, Any] = {"compress": packing, "count": count, "interleave": interleave, "ENDIANNESS": order}
+    profile |= {"BIGTIFF": "YES" if big else "NO"}
+    if count == 4:
+        profile["photometric"] = "minisblack"  # GDAL would make the fourth a mask
+    if predictor < 3 or dtype.startswith("float"):
+        profile["predictor"] = predictor
+    if tile:
+        profile |= {"tiled": True, "blockysize": tile[0], "blockxsize": tile[1]}
+    bands_ = [noise(dtype, shape, seed + band, smooth=bool(seed % 2)) for band in range(count)]
+    path = write(tmp_path / "a.tif", bands_[0], **profile)
+    with rasterio.open(path, "r+") as target:
+        for band, values in enumerate(bands_):
+            target.write(values, band + 1)
+    for band, values in enumerate(bands_):
+        found = decoded(path, band + 1)
+        assert found is not None
+        assert found.tobytes() == values.tobytes()
+    assert decoded(path, count + 1) is None
+
+
+def repacked(path: Path, content: bytes) -> None:
+    """Put other deflated bytes in the place of the only block of a classic little-endian TIFF."""
+    data = bytearray(path.read_bytes())
+    packed = zlib.compress(content, 9)
+    start = struct.unpack_from("<I", data, 4)[0]
+    for entry in range(struct.unpack_from("<H", data, start)[0]):
+        at = start + 2 + 12 * entry
+        if struct.unpack_from("<H", data, at)[0] in {273, 279}:
+            place = len(data) if struct.unpack_from("<H", data, at)[0] == 273 else len(packed)
+            struct.pack_into("<HII", data, at + 2, 4, 1, place)
+    path.write_bytes(bytes(data) + packed)
+
+
+def only_gdal_reads(path: Path) -> Path:
+    """A file of half bytes in one strip: no layout of ``Tiles``."""
+    return write(path, np.arange(120, dtype="uint8").reshape(10, 12) % 16, compress="deflate", NBITS=4)
+
+
+@pytest.mark.parametrize(("size", "good"), [(60, True), (59, False), (61, False), (5000, False)])
+def test_gdal_gets_no_block_of_another_length_than_it_expects(tmp_path, size, good):
+    path = only_gdal_reads(tmp_path / "a.tif")
+    repacked(path, bytes([0x12] * size))
+    assert decoded(path) is None
+    found = copied(path, tmp_path / "out")
+    if good:
+        assert found[0] == bytes([1, 2] * 60)
+    else:
+        assert [finding[0] for finding in found] == ["unreadable"]
+
+
+def test_a_file_that_only_gdal_reads_is_read_in_all_its_blocks(tmp_path):
+    band = np.random.default_rng(1).integers(0, 16, (70, 50), dtype=np.uint8)
+    layouts = ({}, {"tiled": True, "blockysize": 16, "blockxsize": 32}, {"count": 3}, {"blockysize": 70})
+    for number, profile in enumerate(layouts):
+        path = write(tmp_path / f"{number}.tif", band, compress="deflate", NBITS=4, **profile)
+        assert decoded(path) is None
+        assert copied(path, tmp_path / str(number))[0] == band.tobytes()
+
+
+def test_a_single_strip_that_gdal_takes_line_by_line_is_read(tmp_path):
+    band = np.random.default_rng(1).integers(0, 2, (2100, 9), dtype=np.uint8)
+    path = write(tmp_path / "a.tif", band, compress="deflate", NBITS=1, blockysize=2100)
+    with rasterio.open(path) as dataset:
+        assert dataset.block_shapes == [(1, 9)]
+    assert decoded(path) is None
+    assert copied(path, tmp_path / "out")[0] == band.tobytes()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_strip_of_too_many_bytes_gives_its_beginning(tmp_path, count):
+    path = write(tmp_path / "a.tif", np.zeros((10, 12), "uint8"), compress="deflate", count=count, interleave="pixel")
+    content = np.random.default_rng(2).integers(0, 256, 3 * 10 * 12 * count, dtype=np.uint8)
+    with path.open("rb") as file, rasterio.open(path) as dataset:
+        assert len(Tiles.of(file.fileno(), dataset).offsets) == 1
+    repacked(path, content.tobytes())
+    wanted = content[: 120 * count].reshape(10, 12, count)[:, :, 0]
+    assert decoded(path).tobytes() == wanted.tobytes()
+    assert copied(path, tmp_path / "out")[0] == wanted.tobytes()
 
 
 def copied(path: Path, out: Path, count: int = 1, **more: Any) -> tuple[Any, ...]:
@@ -208,7 +304,24 @@ def test_a_damaged_or_overlong_tile_is_not_plain(tmp_path):
 
 def test_other_layouts_are_left_to_gdal(tmp_path):
     band = noise("float32", (40, 40), 3, smooth=True)
-    for number, profile in enumerate(({"compress": "lzw"}, {"compress": "zstd", "count": 2}, {"ENDIANNESS": "BIG"})):
+    others = ({"compress": "lzw"}, {"compress": "lerc"}, {"compress": "zstd", "count": 2, "ALPHA": "YES"})
+    for number, profile in enumerate(others[:2]):
         path = write(tmp_path / f"{number}.tif", band, tiled=True, blockysize=16, blockxsize=16, **profile)
         assert decoded(path) is None
         assert copied(path, tmp_path / str(number))[0] == band.tobytes()
+    path = write(tmp_path / "alpha.tif", band, tiled=True, blockysize=16, blockxsize=16, **others[2])
+    assert decoded(path) is None
+    assert copied(path, tmp_path / "alpha")[0] == band.tobytes()
+
+
+@pytest.mark.parametrize("place", [(1 << 64) - 1, 1 << 63, (1 << 63) - 1])
+def test_a_strip_beyond_all_files_is_damage(tmp_path, place):
+    path = write(tmp_path / "a.tif", np.zeros((64, 20), np.uint8), compress="deflate", BIGTIFF="YES", blockysize=16)
+    data = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<Q", data, 8)
+    (count,) = struct.unpack_from("<Q", data, start)
+    entries = range(start + 8, start + 8 + 20 * count, 20)
+    offsets = next(at for at in entries if struct.unpack_from("<H", data, at)[0] == 273)
+    struct.pack_into("<HHQQ", data, offsets, 273, 16, 4, len(data))
+    path.write_bytes(data + struct.pack("<4Q", *[place] * 4))
+    assert copied(path, tmp_path / "out")[0][0] == "unreadable"

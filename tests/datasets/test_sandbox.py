@@ -1,5 +1,6 @@
 """The walls hold against code inside a child, and a child's end is always a finding or a fault, never an outage."""
 
+import errno
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from datasets.errors import EngineFault, Rejected
 from datasets.expect import Expectation
 from datasets.intake import Limits, intake
 from datasets.sandbox import SKIPPED_DRIVERS, Sandbox, clean_environment
+from datasets.scratch import OURS
 from tests.datasets import controls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +113,9 @@ def test_child_inherits_nothing(rogue: Sandbox, tmp_path: Path) -> None:
         ("memory", "too-much-memory"),
         ("fill", "too-large"),
         ("surprise", "unreadable"),
+        (f"errno {errno.EFBIG}", "too-large"),
+        (f"errno {errno.EINVAL}", "unreadable"),
+        (f"damaged {errno.EINVAL}", "unreadable"),
     ],
 )
 def test_every_end_is_a_finding(rogue: Sandbox, tmp_path: Path, deed: str, code: str) -> None:
@@ -119,6 +125,15 @@ def test_every_end_is_a_finding(rogue: Sandbox, tmp_path: Path, deed: str, code:
 def test_a_kill_from_outside_is_our_fault(rogue: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "upload").write_text("killed", encoding="utf-8")
     with pytest.raises(EngineFault, match="killed from outside"):
+        intake(tmp_path / "upload", format="csv", expect=EXPECT, out=tmp_path / "out", sandbox=rogue)
+
+
+@pytest.mark.parametrize(
+    "deed", ["bus", *(f"{how} {number}" for how in ("errno", "damaged") for number in sorted(OURS))]
+)
+def test_a_machine_that_fails_is_our_fault(rogue: Sandbox, tmp_path: Path, deed: str) -> None:
+    (tmp_path / "upload").write_text(deed, encoding="utf-8")
+    with pytest.raises(EngineFault, match="SIGBUS" if deed == "bus" else "disk or files failed"):
         intake(tmp_path / "upload", format="csv", expect=EXPECT, out=tmp_path / "out", sandbox=rogue)
 
 
@@ -157,6 +172,7 @@ def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
 
 def spare_of(sandbox: Sandbox) -> psutil.Process:
     """The child that waits for a request."""
+    sandbox.walls()  # starts the server
     server, end = psutil.Process(sandbox.pid()), time.monotonic() + 60
     while not (children := server.children()):
         assert time.monotonic() < end, "no child is kept ready"
@@ -217,8 +233,9 @@ def test_a_child_that_died_while_it_waited_is_not_missed(rogue: Sandbox, tmp_pat
     if stopped:  # the server learns of the end only when it hands the request over
         server.suspend()
     ready.kill()
-    while ready.is_running() and ready.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.005)
+    with suppress(psutil.NoSuchProcess):
+        while ready.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.005)
     server.resume()
     assert tell(rogue, tmp_path, "who")[1].split()[1] == "0"
 

@@ -11,9 +11,9 @@ from portal.services import publishing
 from portal.services.context import open_context
 from tests.faults.actors import LEASE
 from tests.portal.town import START, Town, challenge_toml, publication, settings_for
-from tests.postgres import database_url, postgres_cluster, sqlite_template
+from tests.postgres import database_url, postgres_cluster, sqlite_template, sqlite_url
 
-__all__ = ["database_url", "postgres_cluster", "sqlite_template"]
+__all__ = ["database_url", "postgres_cluster", "sqlite_template", "sqlite_url"]
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""An entry taken back in the middle of its scoring, on a real instance, on SQLite and on PostgreSQL."""
+"""An entry taken back in the middle of its scoring, on a real instance.
+
+``tests/portal/services/test_queue.py`` lets withdrawing and recording meet on both databases; here the worker counts.
+"""
 
 import uuid
 from pathlib import Path
@@ -16,9 +19,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_an_entry_withdrawn_while_it_is_scored_ends_at_once_and_its_answer_is_dropped(
-    database_url: str, tmp_path: Path
+    sqlite_url: str, tmp_path: Path
 ) -> None:
-    with stack(tmp_path, database_url) as instance:
+    with stack(tmp_path, sqlite_url) as instance:
         example = challenges.table_numbers(tmp_path / "challenge")
         slug, content = instance.publish(example.folder), example.perfect.read_bytes()
         instance.start_scorer("--workers", "1")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from tests.heads import head
+from benchmarks.heads import head
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,18 @@ primary = "rmse"
 metrics = ["rmse", "mae", "bias", "pearson_r"]
 """
     return directory(folder, kind="table", sections=sections, truth=truth, sample=sample)
+
+
+def sampl6(folder: Path, data: Path) -> Path:
+    """The logP contest of SAMPL6 as a challenge directory."""
+    return table(
+        folder / "sampl6",
+        truth=data / "truth.csv",
+        id_column="Molecule ID",
+        target="logP mean",
+        prediction="logP",
+        sample=data / "submissions" / "NULL0.csv",
+    )
 
 
 def with_column(source: Path, target: Path, name: str, values: Mapping[str, str]) -> Path:

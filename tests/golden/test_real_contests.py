@@ -35,14 +35,7 @@ def baseline(row: Mapping[str, float | None]) -> dict[str, float | None]:
 def test_sampl6_gives_the_published_board(shared_data: Path, tmp_path: Path) -> None:
     data = shared_data / "sampl6_logp"
     expected = json.loads((data / "expected.json").read_text(encoding="utf-8"))
-    folder = contests.table(
-        tmp_path / "sampl6",
-        truth=data / "truth.csv",
-        id_column="Molecule ID",
-        target="logP mean",
-        prediction="logP",
-        sample=data / "submissions" / "NULL0.csv",
-    )
+    folder = contests.sampl6(tmp_path, data)
     board = {}
     for name, about in expected["submissions"].items():
         found = overall(score_file(folder, data / about["file"]))

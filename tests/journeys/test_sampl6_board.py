@@ -17,14 +17,7 @@ PUBLISHED = 1e-6
 def test_the_board_shows_what_was_published(shared_data: Path, tmp_path: Path, river: River) -> None:
     data = shared_data / "sampl6_logp"
     expected = json.loads((data / "expected.json").read_text(encoding="utf-8"))
-    folder = contests.table(
-        tmp_path / "sampl6",
-        truth=data / "truth.csv",
-        id_column="Molecule ID",
-        target="logP mean",
-        prediction="logP",
-        sample=data / "submissions" / "NULL0.csv",
-    )
+    folder = contests.sampl6(tmp_path, data)
     slug = river.publish(folder)
     for name, about in expected["submissions"].items():
         river.send(f"Team {name}", slug, data / about["file"])

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from benchmarks.heads import head
 from datasets.release import Publication, SealedTruth, StoredBlob, StoredFile
 from datasets.sealing import generate_keys
 from portal.adapters.clock import FixedClock
@@ -21,7 +22,6 @@ from portal.domain.views import EntryView
 from portal.services import accounts, agreements, challenges, publishing, submitting
 from portal.services.context import Context, open_context
 from portal.settings import Settings
-from tests.heads import head
 
 PASSWORD = "correct horse battery"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

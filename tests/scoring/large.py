@@ -31,7 +31,7 @@ def scored(
         patch.setattr(engine, "sample_type", lambda _: kind)
         patch.setattr(engine.Plan, "of", classmethod(lambda cls, *_: plan))
         made = engine.score(spec, None, None, run=run)  # type: ignore[arg-type]
-        return SimpleNamespace(made=made, rows=engine.by_block(spec, made), off=engine.block_bounds(spec, made))
+        return SimpleNamespace(made=made, rows=engine.by_block(spec, made))
 
 
 def cut_up(sample: Any, pieces: int) -> list[Any]:

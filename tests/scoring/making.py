@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import shapely
 
+from benchmarks.heads import head
 from datasets.canonical import Canonical, pack_text
 from datasets.spec import Spec, parse_spec
 from scoring.kinds.pairing import Pairing
 from scoring.samples import Sample
-from tests.heads import head
 
 TABLE = """
 [truth]

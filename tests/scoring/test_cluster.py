@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.scoring import dying
 from tests.scoring.works import Works, publish
 
 CHANGING = {"seconds", "peak_rss_mib"}
+ENVIRON = "distributed.nanny.pre-spawn-environ"
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +282,16 @@ def of_bundle(number: int) -> Partials:
     return {place: {"plain": state, "other": {"sums": np.zeros(0)}} for place in places[: number % 4]}
 
 
+@dataclass(frozen=True)
+class Asking:
+    """A pass over such bundles that asks ``detail``."""
+
+    detail: bytes = b""
+
+    def __call__(self, number: int) -> Partials:
+        return of_bundle(number)
+
+
 def flat(found: Iterable[Partials]) -> list[Any]:
     return [
         (place, family, name, array.tolist(), array.dtype.str, array.shape)
@@ -304,7 +316,26 @@ def test_bundles_come_in_order_wherever_they_are_computed(
         patch.setattr(hosts, "STRETCH_S", stretch * 1e-3)
         patch.setattr(hosts, "BYTE_S", 1.0 if heavy else 0.0)
         run: Any = hosts.sent(away, threads=threads, places=places)
-        assert flat(run(of_bundle, bundles)) == flat(map(of_bundle, range(bundles)))
+        assert flat(run(Asking(), bundles)) == flat(map(of_bundle, range(bundles)))
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(0, True), (1 << 10, True), (1 << 24, False)])
+def test_what_asks_much_stays_where_it_is(asked: int, sent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stretch takes the question along: where that is heavier than the work, threads of this process do it."""
+    monkeypatch.setattr(hosts, "WORTH_S", 0.0)
+    monkeypatch.setattr(hosts, "HEAVY", 1.0)
+    gone: list[hosts.Stretch] = []
+
+    def away(task: Any, pieces: list[hosts.Stretch]) -> Iterator[Partials]:
+        gone.extend(pieces)
+        for first, last in pieces:
+            yield from map(task, range(first, last))
+
+    ticks = iter([0.0, 1e-3])
+    monkeypatch.setattr(hosts.time, "thread_time", lambda: next(ticks))  # type: ignore[attr-defined]
+    run: Any = hosts.sent(away, threads=1, places=2)
+    assert len(list(run(Asking(bytes(asked)), 16))) == 16
+    assert bool(gone) == sent
 
 
 @given(st.integers(0, 64), st.integers(0, 200))
@@ -401,3 +432,10 @@ def test_a_cluster_in_this_process_leaves_dask_as_it_was(works: Works) -> None:
                 asked = made._client.submit(_with_a_client_of_the_worker, pure=False, workers=[worker.name])
                 assert asked.result(30) == "dask.distributed"
         assert dask.config.get("scheduler") == "threads"
+
+
+def test_workers_keep_the_memory_they_use_again() -> None:
+    """Dask knows the variable by this name, and hands on none that is None."""
+    name = "MALLOC_TRIM_THRESHOLD_"
+    with dask.config.set({f"{ENVIRON}.{name}": 1}), dask.config.set(dask_side.LASTING):
+        assert dask.config.get(ENVIRON)[name] is None

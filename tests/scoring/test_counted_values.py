@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datasets.threads import using
 from scoring import engine
 from scoring.metrics import cells, decimals, page_loops, pages, passes, plain
 from scoring.samples import Probabilities
@@ -62,7 +63,7 @@ def test_float32_is_exact_after_one_reading(seed: int, kind: str, few: int, wait
     for name, value in exact(y, p).items():
         assert made.scores.overall[name] == pytest.approx(value, rel=1e-12, abs=1e-13)
     assert made.scores.overall["capture_curve"] == pytest.approx(captured(y, p, 0.1), rel=1e-12, abs=1e-13)
-    assert made.bounds == {}
+    assert made.bounds.overall == {}
     assert asked[0] == b""
     assert len(asked) == (1 if blocks == 1 else 2)  # the second counts blocks
 
@@ -96,7 +97,7 @@ def test_counters_of_a_page_run_over_without_loss(monkeypatch: pytest.MonkeyPatc
     made = scored(cut_up(Probabilities(y, p), 7), ORDER, run=engine.threads(2)).made
     for name, value in exact(y, p).items():
         assert made.scores.overall[name] == pytest.approx(value, rel=1e-12)
-    assert made.bounds == {}
+    assert made.bounds.overall == {}
 
 
 @pytest.mark.parametrize("kind", ["probabilities", "huge", "signed zero"])
@@ -113,7 +114,7 @@ def test_values_in_too_many_pages_go_to_plain_cells(kind: str, listed: int, monk
     for blocks in (1, 3):
         made = scored(cut_up(Probabilities(y, p), 6), ORDER, blocks=blocks).made
         for name, value in exact(y, p).items():
-            off = made.bounds.get(name, 0.0)
+            off = made.bounds.overall.get(name, 0.0)
             assert abs(made.scores.overall[name] - value) <= off + 1e-12
             assert off <= passes.PRECISION
 
@@ -193,7 +194,7 @@ def test_short_decimals_are_exact_also_among_others(
     for name, value in exact(y, p, truly).items():
         assert made.scores.overall[name] == pytest.approx(value, rel=1e-9, abs=1e-12)
     if spoilt is None:
-        assert made.bounds == {}
+        assert made.bounds.overall == {}
         assert len(asked) == (1 if blocks == 1 else 2)
     assert (again.scores, again.bounds, pack(again.block_states)) == (made.scores, made.bounds, pack(made.block_states))
 
@@ -207,3 +208,27 @@ def test_a_decimal_as_any_parser_reads_it_is_counted(digits: int, k: int, after:
     assert counting.count(0, given_values, np.zeros(len(given_values), dtype=np.uint8), None) == len(given_values)
     taken = counting.count(0, np.array([after]), np.zeros(1, dtype=np.uint8), None)
     assert taken == int(0 <= after <= 1 and after == round(after * 10**6) / 10**6)
+
+
+@pytest.mark.parametrize("few", [0, 3, 1 << 11])
+@pytest.mark.parametrize("room", [1, 5, 1 << 12])
+def test_threads_that_share_the_pages_count_the_same(few: int, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "FEW", few)
+    monkeypatch.setattr(pages, "SLOTS", room)
+    rng = np.random.default_rng(few + room)
+    p = np.exp(rng.normal(size=20_000)).astype(np.float32)
+    p[::3] = p[0]  # counters that run over
+    form, column = cells.Form(1, narrow=True), (rng.random(20_000) < 0.3).astype(np.uint8)
+    found = []
+    for count, pieces in ((1, 1), (1, 16), (3, 16), (3, 5)):
+        monkeypatch.setattr(pages, "PIECES", pieces)
+        total = pages.Total(form)
+        for start in (0, 9000):
+            counting = pages.Pages(form)
+            counting.count(0, p[start : start + 11_000], column[start : start + 11_000], None)
+            total.join(counting.state())
+            with using(count):
+                total.slots.sum()
+        found.append((total.slots.tolist(), total.low.tobytes(), total.over().tolist(), total.rare().tolist()))
+    assert len(found[0][2]) > 20 or room < 1 << 12
+    assert all(one == found[0] for one in found)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 
 from datasets.errors import IntegrityError
 from scoring import engine
@@ -116,7 +117,45 @@ def test_block_states_merge_to_the_scores(make: Any) -> None:
     assert {side for _, side in made.block_states} >= {"public", "private"}
     assert len({key for key, _ in made.block_states}) == made.blocks
     rows = engine.by_block(spec, made)
-    assert [place for place, _ in rows] == list(made.block_states)
+    assert [place for place, _, _ in rows] == list(made.block_states)
+
+
+CLASSES = """
+[truth]
+file = "hidden/truth.csv"
+id = "id"
+target = "rock"
+{more}
+[submission]
+prediction = "rock"
+[blocks]
+by = "well"
+public = 0.5
+seed = 7
+[scoring]
+primary = "accuracy"
+metrics = ["accuracy"]
+"""
+
+
+@pytest.mark.parametrize("given", [("tuff", "lava", "sand"), ()])
+def test_the_report_carries_the_confusion_matrix(given: tuple[str, ...]) -> None:
+    rng, n, names = np.random.default_rng(7), 500, np.array(["lava", "sand", "tuff"])
+    y, f = names[rng.integers(3, size=n)], names[rng.integers(3, size=n)]
+    wells = [f"w{row % 8}" for row in range(n)]
+    truth = table({"id.0": np.arange(n), "value.rock": y, "block": wells})
+    entry = table({"id.0": np.arange(n)[::-1], "value.rock": f[::-1]})
+    spec = spec_of("table", CLASSES.format(more=f"classes = {list(given)}" if given else ""))
+    found = engine.score(spec, TruthSet(truth), entry).confusion
+    assert found is not None
+    assert found.classes == (given or ("lava", "sand", "tuff"))
+    assert np.array_equal(found.overall, sk.confusion_matrix(y, f, labels=list(found.classes)))
+    assert np.array_equal(np.add(found.public, found.private), found.overall)
+    assert np.sum(found.public) > 0 < np.sum(found.private)
+
+
+def test_other_samples_have_no_confusion_matrix() -> None:
+    assert engine.score(*a_table()).confusion is None
 
 
 def test_statistics_are_the_same_bytes_each_time_and_refuse_other_bytes() -> None:

@@ -145,6 +145,22 @@ def test_vectors_of_the_energy_score_run_along_their_dimension() -> None:
     )
 
 
+def test_more_members_than_vectors_can_compare_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, members = TruthSet(grid(field(), COORDS)), np.stack([field(k) for k in range(5)], axis=-1)
+    entry = grid(members, {**COORDS, "m": np.arange(5)}, "m")
+    for over, most, allowed in (("lat", 60 * 25 // 2, True), ("lat", 60 * 25 // 2 - 1, False), (None, 0, True)):
+        options = "" if over is None else f'[scoring.options.energy_score]\nover = "{over}"'
+        challenge = spec(("energy_score",), submission='member = "m"', options=options)
+        monkeypatch.setattr(kind, "MOST_PAIRS", most)
+        if allowed:
+            kind.pair(entry, truth, challenge)
+            continue
+        with pytest.raises(Rejected) as refused:
+            kind.pair(entry, truth, challenge)
+        assert [finding.code for finding in refused.value.findings] == ["too-large"]
+        assert "at most 4" in refused.value.findings[0].message
+
+
 @settings(max_examples=25)
 @given(
     over=st.sampled_from([("lat",), ("lon",), ("lon", "lat"), ("time",), ("time", "lon"), ("time", "lat", "lon")]),

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from sklearn import metrics as sk
 
 from scoring import engine
+from scoring.contracts import Bounds
 from scoring.metrics import cells, ensemble_loops, pages, passes, plain, rank_passes, rank_sorts
 from scoring.samples import Ensemble, Numbers, Probabilities
 from scoring.statistics import pack, unpack
@@ -35,7 +36,7 @@ def test_values_end_exact(kind: str, dtype: Any, weighted: bool) -> None:
     for name, value in exact(y, p, w).items():
         assert found.scores.overall[name] == pytest.approx(value, abs=1e-9)
         assert found.scores.public == found.scores.overall
-    assert found.bounds.get("roc_auc", 0.0) <= passes.PRECISION
+    assert found.bounds.overall.get("roc_auc", 0.0) <= passes.PRECISION
 
 
 @settings(max_examples=25, deadline=None)
@@ -55,7 +56,7 @@ def test_bounds_hold_however_early_the_passes_end(seed: int, kind: str, most: in
         made = scored(cut_up(Probabilities(y, p, w), 4), ORDER, blocks=4).made
     truth = exact(y, p, w)
     for name, value in truth.items():
-        assert abs(made.scores.overall[name] - value) <= made.bounds.get(name, 0.0) + 1e-11
+        assert abs(made.scores.overall[name] - value) <= made.bounds.overall.get(name, 0.0) + 1e-11
 
 
 @pytest.mark.parametrize("kind", ["probabilities", "clustered", "huge", "few"])
@@ -65,11 +66,11 @@ def test_bounds_of_blocks_hold(kind: str) -> None:
     y = truth_of(p, rng)
     whole = [Probabilities(y[k::3], p[k::3]) for k in range(3)]
     found = scored(whole, ORDER, blocks=3)
-    for k, (place, own) in enumerate(found.rows):
+    for k, (place, own, bounds) in enumerate(found.rows):
         assert place == (f"b{k}", SIDES[k])
         truth = exact(y[k::3], p[k::3])
         for name, value in truth.items():
-            off = found.off[place].get(name, 0.0)
+            off = bounds.get(name, 0.0)
             assert abs(own[name] - value) <= off + 1e-12
             assert off < 0.02
         if k < 2:
@@ -120,7 +121,7 @@ def test_several_classes_are_averaged() -> None:
 def test_one_sided_truth_and_no_rows_have_no_score() -> None:
     found = scored([Probabilities(np.ones(10, dtype=int), np.linspace(0, 1, 10))], ORDER, parts=1).made
     assert set(found.scores.overall.values()) == {None}
-    assert found.bounds == {}
+    assert found.bounds == Bounds()
 
 
 @pytest.mark.parametrize("kind", ["huge", "clustered", "few", "denormal", "constant"])
@@ -134,7 +135,7 @@ def test_the_median_is_right_on_every_side(kind: str, n: int) -> None:
     for which, errors in truth.items():
         found = getattr(made.scores, which)["median_ae"]
         assert found == pytest.approx(np.median(np.abs(errors)), rel=passes.PRECISION, abs=0)
-    assert abs(made.scores.overall["median_ae"] - np.median(np.abs(f))) <= made.bounds.get("median_ae", 0.0)
+    assert abs(made.scores.overall["median_ae"] - np.median(np.abs(f))) <= made.bounds.overall.get("median_ae", 0.0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,13 +152,13 @@ def test_spearman_is_within_its_bound(kind: str, most: int, monkeypatch: pytest.
     if truth is None:
         assert value is None
         return
-    off = found.made.bounds.get("spearman_r", 0.0)
+    off = found.made.bounds.overall.get("spearman_r", 0.0)
     assert value is not None
     assert abs(value - truth) <= off + 1e-9
     if most == 1 << 20:
         assert off < 1e-9
-    ((place, own),) = found.rows
-    assert abs(own["spearman_r"] - truth) <= found.off[place].get("spearman_r", 0.0) + 1e-9
+    ((_, own, bounds),) = found.rows
+    assert abs(own["spearman_r"] - truth) <= bounds.get("spearman_r", 0.0) + 1e-9
 
 
 @pytest.mark.parametrize("few", [0, 1 << 20])
@@ -171,9 +172,9 @@ def test_spearman_of_every_side_is_that_of_its_own_ranks(few: int, monkeypatch: 
     for which, own in sides.items():
         truth = spearmanr(y[own], f[own]).statistic
         assert getattr(found.made.scores, which)["spearman_r"] == pytest.approx(truth, abs=1e-9)
-    for k, (place, own) in enumerate(found.rows):
+    for k, (_, own, bounds) in enumerate(found.rows):
         truth = spearmanr(y[k::3], f[k::3]).statistic
-        assert abs(own["spearman_r"] - truth) <= found.off[place]["spearman_r"] < 0.1
+        assert abs(own["spearman_r"] - truth) <= bounds["spearman_r"] < 0.1
 
 
 @settings(max_examples=40, deadline=None)
@@ -204,7 +205,7 @@ def test_sorted_ranks_are_exact_however_rows_are_cut(
         made = scored(samples, ("spearman_r",), blocks=blocks).made
         again = scored(samples, ("spearman_r",), blocks=blocks, run=engine.threads(3)).made
     assert (again.scores, pack(again.block_states)) == (made.scores, pack(made.block_states))
-    assert made.bounds == {}
+    assert made.bounds.overall == {}
     if len(np.unique(y)) == 1 or len(np.unique(f)) == 1:
         assert made.scores.overall["spearman_r"] is None
         return
@@ -241,7 +242,7 @@ def test_a_refinement_narrows_the_bound_until_it_is_small_enough() -> None:
             patch.setattr(passes, "PASSES", most)
             patch.setattr(passes, "BYTES", 32 << 12)
             patch.setattr(engine, "SMALL", 0)
-            seen.append(scored([Probabilities(y, p)], ("roc_auc",), parts=1).made.bounds.get("roc_auc", 0.0))
+            seen.append(scored([Probabilities(y, p)], ("roc_auc",), parts=1).made.bounds.overall.get("roc_auc", 0.0))
     assert seen[0] > 1e-3 > seen[1] > seen[2]
 
 
@@ -319,7 +320,7 @@ def test_plain_cells_end_exact_too(kind: str, weighted: str, monkeypatch: pytest
         for blocks in (1, 3):
             made = scored(samples, ORDER, blocks=blocks).made
             for name, value in exact(y, p, w).items():
-                off = made.bounds.get(name, 0.0)
+                off = made.bounds.overall.get(name, 0.0)
                 assert abs(made.scores.overall[name] - value) <= off + 1e-9
                 assert most == 1 or off <= passes.PRECISION
     assert pack(scored(samples, ORDER, blocks=3, run=engine.threads(3)).made.block_states) == pack(made.block_states)
@@ -339,10 +340,10 @@ def test_one_pass_is_enough_where_plain_cells_are_fine_enough(monkeypatch: pytes
         asked.append(task.detail)
         return engine.inline(task, bundles)
 
-    bounds = scored(cut_up(sample, 4), ORDER, run=counted).made.bounds
+    bounds = scored(cut_up(sample, 4), ORDER, run=counted).made.bounds.overall
     assert asked == [b""]
     assert 0 < bounds["roc_auc"] <= bounds["average_precision"] <= 1e-3
     asked.clear()
     sample = Probabilities(sample.y, np.round(p, 2), None)  # few values: one more pass makes them exact
-    assert scored(cut_up(sample, 4), ORDER, run=counted).made.bounds == {}
+    assert scored(cut_up(sample, 4), ORDER, run=counted).made.bounds.overall == {}
     assert len(asked) == 2

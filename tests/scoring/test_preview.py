@@ -50,7 +50,7 @@ def features(data: bytes) -> list[dict[str, Any]]:
         ("polygons", {"entry.geojson", "judge-hits.geojson"}),
         ("raster-continuous", {"entry.png", "entry.json", "judge-errors.png", "judge-errors.json"}),
         ("raster-points", {"entry.png", "entry.json", "judge-points.geojson"}),
-        ("table-classes", {"judge-residuals.json"}),
+        ("table-classes", {"judge-residuals.json", "judge-confusion.json"}),
         ("grid-ensemble", {"entry.png", "entry.json"}),
     ],
 )

@@ -13,7 +13,7 @@ from scoring.kinds import raster as kind
 from scoring.kinds import raster_classes
 from scoring.kinds.pairing import TruthSet
 from scoring.kinds.raster_layout import marks
-from scoring.metrics.confusion import Confusion
+from scoring.metrics.confusion import MANY, Confusion
 from scoring.metrics.moments import Moments
 from scoring.samples import Classes, Numbers
 from tests.scoring.making import points, raster, spec_of
@@ -116,3 +116,56 @@ def test_pairs_of_codes_are_counted(size: int, classes: int, kinds: str) -> None
     assert np.array_equal(found, wanted)
     with pytest.raises(ValueError, match="codes"):
         Confusion().partial(Classes(y.astype(one), np.full(size, classes, other), None, classes), {})
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    size=st.integers(MANY - 9, MANY + 9),
+    classes=st.integers(1, 16),
+    spare=st.booleans(),
+    strange=st.sampled_from(["none", "truth", "entry"]),
+    seed=st.integers(0, 1 << 20),
+)
+def test_pairs_counted_two_at_a_time_are_those_counted_singly(
+    size: int, classes: int, spare: bool, strange: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    y, f = rng.integers(0, classes + spare, size).astype(np.uint8), rng.integers(0, classes, size).astype(np.uint8)
+    held = y < classes
+    place = int(rng.choice(np.flatnonzero(held))) if held.any() else 0
+    y[place] = 0
+    if strange != "none":
+        (y if strange == "truth" else f)[place] = int(rng.integers(classes + spare, 256))
+        with pytest.raises(ValueError, match="codes"):
+            Confusion().partial(Classes(y, f, None, classes, spare), {})
+        return
+    held = y < classes
+    wanted = np.zeros((classes, classes))
+    np.add.at(wanted, (y[held], f[held]), 1)
+    assert np.array_equal(Confusion().partial(Classes(y, f, None, classes, spare), {})["sums"], wanted)
+    wide = Classes(y.astype(np.int64), f.astype(np.int64), np.full(size, 0.5), classes, spare)
+    assert np.array_equal(Confusion().partial(wide, {})["sums"], wanted / 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    full=st.booleans(),
+    buffer=st.sampled_from([0.0, 4.0]),
+    seed=st.integers(0, 1 << 20),
+)
+def test_classes_in_place_score_as_those_gathered(shape: Any, full: bool, buffer: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y, f = rng.integers(0, 3, (2, *shape)).astype(np.uint8)
+    valid = np.ones(shape, bool) if full else rng.random(shape) < 0.7
+    y[~valid], f[~valid] = 255, rng.integers(0, 256, np.count_nonzero(~valid))
+    truth, entry = TruthSet(raster(y, valid)), raster(f)
+    challenge = spec("accuracy", "categorical", 'classes = ["0", "1", "2"]', buffer=buffer)
+    one = score(challenge, truth, entry)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind.Rows, "_masked", lambda *_: None)
+        other = score(challenge, truth, entry)
+    assert one.scores == other.scores
+    assert list(one.block_states) == list(other.block_states)
+    for place, states in one.block_states.items():
+        assert states["confusion"]["sums"].tolist() == other.block_states[place]["confusion"]["sums"].tolist()

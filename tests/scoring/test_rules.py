@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.heads import head
 from datasets import expect
 from datasets.spec import Spec, parse_spec
 from scoring.rules import (
@@ -22,7 +23,6 @@ from scoring.rules import (
     render,
     sample_type,
 )
-from tests.heads import head
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AT_POINTS = {"truth": 'grid = "public/g.tif"', "submission": 'meaning = "continuous"'}

@@ -1,6 +1,9 @@
 """Tasks end to end: drafts inspected and published, entries scored, faults told apart from findings."""
 
+import errno
 import json
+import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +13,12 @@ from datasets.errors import EngineFault
 from datasets.sealing import generate_keys
 from datasets.threads import allowed, each
 from scoring import worker
-from scoring.contracts import FaultReport, InspectReport, PublishReport, ScoreReport
-from scoring.hosts import Alone
+from scoring.contracts import FaultReport, FileFacts, InspectReport, PublishReport, ScoreReport
+from scoring.entry import Upload
+from scoring.hosts import Alone, PartJob, Stopped
 from scoring.offline import score_file
 from scoring.statistics import unpack
-from scoring.worker import MAX_ANSWER, EngineSettings, run, run_with
+from scoring.worker import MAX_ANSWER, EngineSettings, Plans, run, run_with
 from tests.challenges import BUILDERS
 from tests.scoring.works import Works, draft_of, new_settings, publish
 
@@ -26,6 +30,12 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Works:
 
 def scored(works: Works, file: Path, settings: EngineSettings | None = None) -> ScoreReport:
     return ScoreReport.model_validate_json(run_with(settings or works.settings, "score", works.payload(file)))
+
+
+class Three(Alone):
+    """A host of three cores."""
+
+    threads = 3  # type: ignore[assignment]
 
 
 def fault(answer: bytes) -> str:
@@ -100,6 +110,35 @@ def test_a_damaged_blob_is_our_fault(works: Works, tmp_path: Path) -> None:
     assert fault(run_with(works.settings, "score", ticket.model_dump_json().encode())) == "blob-missing"
 
 
+@pytest.mark.parametrize("content", [b"well,depth,porosity\n", b"", None], ids=["refused", "empty", "scored"])
+def test_a_damaged_blob_is_our_fault_also_when_it_is_looked_at_beside_the_scoring(
+    works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    monkeypatch.setattr(worker, "SMALL", 0)
+    file = tmp_path / "entry.csv"
+    file.write_bytes(works.example.sample.read_bytes() + b"\n" * 2)
+    ticket = works.ticket(file)
+    good = run_with(works.settings, "score", ticket.model_dump_json().encode(), host=Three())
+    assert ScoreReport.model_validate_json(good).status == "scored"
+    place = works.store.path(ticket.file)
+    assert place is not None
+    place.chmod(0o600)
+    place.write_bytes(works.example.sample.read_bytes() if content is None else content)
+    assert fault(run_with(works.settings, "score", ticket.model_dump_json().encode(), host=Three())) == "blob-damaged"
+    works.store.delete(ticket.file)
+
+
+def test_whoever_stops_does_not_wait_for_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, go = tmp_path / "data", threading.Event()
+    file.write_bytes(b"1")
+    monkeypatch.setattr(worker, "_verify", lambda _upload: go.wait(60))
+    upload = Upload(file, "csv", FileFacts(sha256="0" * 64, bytes=1))
+    with pytest.raises(Stopped), worker.verified(upload, beside=True):
+        raise Stopped
+    assert not go.is_set()
+    go.set()
+
+
 def test_another_key_opens_nothing(works: Works, tmp_path: Path) -> None:
     identity, _ = generate_keys()
     other = replace(works.settings, truth_key=identity, scratch=tmp_path)
@@ -122,6 +161,7 @@ def test_opened_truths_are_forgotten_when_they_fill_the_cache(tmp_path: Path) ->
     scored(two, two.example.sample)
     assert {path.name for path in settings.truths.iterdir()} == {w.publication.truth.digest for w in (one, two)}
     small = replace(settings, cache_bytes=1)
+    os.utime(settings.truths / two.publication.truth.digest, (0, 0))
     assert scored(one, one.example.sample, small).status == "scored"
     assert [path.name for path in settings.truths.iterdir()] == [one.publication.truth.digest]
     assert scored(two, two.example.sample, small).status == "scored"
@@ -175,13 +215,42 @@ def test_settings_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_threads_follow_the_host_of_each_task(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Wide(Alone):
-        threads = 3  # type: ignore[assignment]
-
     def told(*_: object) -> FaultReport:
         inside = list(each(lambda _: allowed(), range(4)))
         return FaultReport(fault="seen", message=f"{allowed()} {inside}")
 
     monkeypatch.setattr(worker, "score", told)
-    assert b"3 [1, 1, 1, 1]" in run_with(works.settings, "score", b"", host=Wide())
+    assert b"3 [1, 1, 1, 1]" in run_with(works.settings, "score", b"", host=Three())
     assert allowed() == 1
+
+
+@pytest.mark.parametrize("late", ["before", "while"])
+def test_bundles_that_begin_late_pin_no_plan(monkeypatch: pytest.MonkeyPatch, late: str) -> None:
+    plans, made = Plans(), []
+
+    def plan(job: PartJob) -> PartJob:
+        if late == "while":
+            plans.forget(job)
+        made.append(job)
+        return job
+
+    monkeypatch.setattr(worker, "_plan", plan)
+    over, other = (PartJob("raster", "", "truth", "", f"{room}/entry") for room in ("a", "b"))
+    if late == "before":
+        plans.keep(over, plan(over))
+        plans.forget(over)
+    assert plans.of(over) is over
+    assert plans._plans == {}
+    monkeypatch.setattr(worker, "_plan", lambda job: job)
+    assert plans.of(other) is other
+    assert list(plans._plans) == [other]
+
+
+def test_a_full_disk_is_a_fault_that_says_so(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    payload = works.payload(works.example.sample)
+    monkeypatch.setattr(worker, "room_of", full)
+    answer = FaultReport.model_validate_json(run_with(works.settings, "score", payload))
+    assert (answer.fault, answer.message) == ("unexpected", "ENOSPC: No space left on device")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 
 from portal.app import create_app
 from portal.domain.permissions import Actor
@@ -51,9 +52,16 @@ def context(settings: Settings) -> Iterator[Context]:
     opened.close()
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates are compiled once, not by every application anew."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(settings: Settings, context: Context) -> Flask:
+def app(settings: Settings, context: Context, compiled_templates: FileSystemBytecodeCache) -> Flask:
     made = create_app(settings, context=context)
+    made.jinja_env.bytecode_cache = compiled_templates
     made.test_client_class = LintingClient
     made.testing = True
     made.config["PROPAGATE_EXCEPTIONS"] = False

@@ -28,6 +28,7 @@ def test_the_desk_names_no_team_and_no_private_score_before_the_end(client: Lint
         assert world.expert.email not in text
         assert "12.5" in text
         assert str(CANARY)[:6] not in text.replace(",", "")
+        assert "424251" not in text.replace(",", "")
     assert "Rulings begin when the challenge is over" in text
 
 
@@ -36,7 +37,8 @@ def test_private_scores_come_with_the_end(client: LintingClient, world: World) -
     client.sign_in(world.judge)
     text = client.get(f"/judge/entries/{world.entry.id}").get_data(as_text=True).replace(",", "")
     assert str(CANARY)[:6] in text
-    for shown in (world.entry.file_sha256[:12], "kriging", "W-1 1000.5", "424242.5", "W-7", "private"):
+    proofs = ("W-1 1000.5", "424242.5", "W-7", "private", "424251", "shale")
+    for shown in (world.entry.file_sha256[:12], "kriging", *proofs):
         assert shown in text
 
 

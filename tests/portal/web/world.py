@@ -7,13 +7,13 @@ import io
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from benchmarks.heads import head
 from datasets.release import Publication, SealedTruth, StoredBlob, StoredFile
 from portal.domain.permissions import Actor
 from portal.domain.views import EntryView
 from portal.services import accounts, agreements, challenges, collecting, publishing, submitting
 from portal.services.context import Context
 from scoring.contracts import FileFacts, FindingModel, PublishReport, ScoreReport, Scores
-from tests.heads import head
 from tests.portal.web.browser import new_person
 
 SECTIONS = """
@@ -43,6 +43,8 @@ PREVIEWS = {
     "map.geojson": b'{"type":"FeatureCollection","features":[]}',
     "judge-residuals.json": b'{"rows":[{"id":"W-1 1000.5","block":"W-1","truth":424242.5,"prediction":2.0,"off":9}]}',
     "judge-blocks.json": b'{"metrics":["rmse"],"rows":[{"block":"W-7","side":"private","scores":{"rmse":424242.25}}]}',
+    "judge-confusion.json": b'{"classes":["sand","shale"],"overall":[[424251,2],[3,4]],"public":[[1,1],[1,1]],'
+    b'"private":[[424250,1],[2,3]]}',
 }
 CANARY = 424242.424242  # the private score of every entry here
 ENTRY = b"well,depth,facies\nW-1,1000.5,3\n"

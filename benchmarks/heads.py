@@ -1,4 +1,4 @@
-"""The head of a challenge.toml, for tests and benchmarks that are about what comes after it."""
+"""The head of a challenge.toml, for benchmarks and tests that are about what comes after it."""
 
 import json
 from collections.abc import Sequence
