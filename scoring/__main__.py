@@ -7,7 +7,6 @@ else to stderr; ``--json`` prints exactly one JSON object.
 import json
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -73,26 +72,11 @@ def check(context: click.Context, folder: Path, file: Path, *, as_json: bool) ->
 @main.command()
 def warm() -> None:
     """Compile every loop of the engine and its readers, so that nothing is compiled while an entry waits."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-    from pkgutil import walk_packages
+    from importlib import import_module
 
-    import datasets
-    import scoring
-
-    found = [
-        module.name for house in (datasets, scoring) for module in walk_packages(house.__path__, f"{house.__name__}.")
-    ]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # what is compiled is kept for all processes
-        for _ in pool.map(_load, [name for name in found if name.endswith("_loops")]):
-            pass
     for name in ("datasets.formats.reading", "scoring.worker"):
-        _load(name)
+        import_module(name)
     click.echo("the engine is warm", err=True)
-
-
-def _load(module: str) -> None:
-    import_module(module)
 
 
 def _guarded(context: click.Context, work: Callable[[], Any], *, as_json: bool) -> Any:
