@@ -1,10 +1,15 @@
 """What every test may use: the real data sets that lie beside a checkout, when they do."""
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A worker of Dask inside this process leaves a client behind that keeps asking a scheduler which has ended. CPython
+# 3.11 parses the source lines of its tracebacks in another thread, and two parsers at once may trip over each other.
+logging.getLogger("tornado.application").addFilter(lambda record: "_update_scheduler_info" not in record.getMessage())
 
 # Where CI is set Hypothesis draws the same examples every time (its own profile "ci"): a change fails by what it
 # changed. Elsewhere they are drawn anew, and rare faults come to light. Machines are busy; no test is about time.
