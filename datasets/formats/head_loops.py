@@ -7,6 +7,7 @@ Only what writers write: fields in rising order, each of its own type. Anything 
 
 from typing import Any
 
+from datasets.formats.number_loops import varint
 from datasets.kernels import compiled
 
 HEAD = 1 << 14  # bytes a page header may have, with its statistics
@@ -18,20 +19,6 @@ WORK = FIELDS + 2 * DEPTH  # int64 words a reading needs
 _ABSENT = -1
 _RUNS = 6  # the encoding of levels that is understood, 3 in zigzag: runs, not the older packed bits
 _FALSE, _BYTE, _SHORT, _INT, _LONG, _TEXT, _STRUCT = 2, 3, 4, 5, 6, 8, 12  # Thrift's types; 1 is true
-
-
-@compiled()
-def _varint(data: Any, at: int, stop: int) -> tuple[int, int]:
-    """(value, place after) of a varint of up to 63 bits; place -1: there is none."""
-    value, shift = 0, 0
-    while at < stop and shift < 63:
-        byte = int(data[at])
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-    return 0, -1
 
 
 @compiled()
@@ -105,7 +92,7 @@ def read_head(data: Any, at: int, stop: int, found: Any) -> int:
             depth += 1
             found[FIELDS + depth] = 0
         elif kind == _TEXT:
-            size, at = _varint(data, at, stop)
+            size, at = varint(data, at, stop, 63)
             if at < 0 or size > stop - at:
                 return -1
             at += size
@@ -115,7 +102,7 @@ def read_head(data: Any, at: int, stop: int, found: Any) -> int:
         elif kind == _BYTE:
             at += 1
         elif kind <= _LONG:
-            value, at = _varint(data, at, stop)
+            value, at = varint(data, at, stop, 63)
             if at < 0 or not _note(found, depth, owner, number, kind, value):
                 return -1
         else:

@@ -200,3 +200,17 @@ def rounded(digits: Any, power: Any, fives: Any) -> Any:
     entry = fives + np.uint64(16 * (power - LEAST))
     bits = _nearest(digits, power, word_at(entry), word_at(entry + _EIGHT))
     return -1.0 if bits == ~np.uint64(0) else as_float(bits)
+
+
+@compiled()
+def varint(data: Any, at: Any, stop: Any, bits: Any) -> Any:
+    """(value, place after) of a number in groups of seven bits, the lowest first, ``bits`` at most; place -1: none."""
+    value, shift = np.int64(0), 0
+    while at < stop and shift < bits:
+        byte = np.int64(data[at])
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+    return np.int64(0), -1

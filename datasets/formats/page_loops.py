@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from datasets.formats.number_loops import word_at
+from datasets.formats.number_loops import varint, word_at
 from datasets.kernels import compiled
 
 MAX_WIDTH = 32  # bits of an index
@@ -19,27 +19,12 @@ _NONE, _ONE, _THREE, _SEVEN = np.uint64(0), np.uint64(1), np.uint64(3), np.uint6
 _BYTES = "Array(uint8, 1, 'C', readonly=True)"
 
 
-@compiled()
-def _varint(data: Any, at: Any, stop: Any) -> Any:
-    """(value, place after) of a varint of up to five bytes; place -1: there is none."""
-    value: Any = 0
-    shift = 0
-    while at < stop and shift < 35:
-        byte = np.int64(data[at])
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-    return 0, -1
-
-
 @compiled(f"boolean({_BYTES}, int64, int64, int64)")
 def all_present(data: Any, at: Any, stop: Any, count: Any) -> Any:
     """Whether the levels in data[at:stop] say of ``count`` values that each is there."""
     done = 0
     while done < count:
-        head, at = _varint(data, at, stop)
+        head, at = varint(data, at, stop, 35)
         if at < 0 or at >= stop:
             return False
         if head & 1 == 0:
@@ -78,7 +63,7 @@ def look_up(data: Any, at: Any, stop: Any, width: Any, table: Any, out: Any) -> 
     base, count, size, done = np.uint64(data.ctypes.data), len(out), np.uint64(len(table)), 0
     mask, whole = (_ONE << np.uint64(width)) - _ONE, (_ONE << np.uint64((width + 7) // 8 * 8)) - _ONE
     while done < count:
-        head, at = _varint(data, at, stop)
+        head, at = varint(data, at, stop, 35)
         if at < 0 or head < 2:
             return False
         if head & 1 == 0:

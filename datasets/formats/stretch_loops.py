@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from datasets.formats import head_loops as head
 from datasets.formats.head_loops import read_head
-from datasets.formats.number_loops import word_at
+from datasets.formats.number_loops import varint, word_at
 from datasets.formats.page_loops import MAX_WIDTH, all_present, look_up
 from datasets.formats.snappy_loops import unsnap
 from datasets.kernels import compiled
@@ -68,20 +68,6 @@ def _copy(base: Any, form: int, out: Any, count: int) -> None:
     else:
         for row in range(count):
             out[row] = word_at(base + np.uint64(8 * row))
-
-
-@compiled()
-def _plain_size(data: Any, at: int, stop: int) -> tuple[int, int]:
-    """What Snappy's text unpacks to, and the place after; place -1: it does not say."""
-    value, shift = 0, 0
-    while at < stop and shift < 35:
-        byte = int(data[at])
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-    return 0, -1
 
 
 @compiled()
@@ -160,7 +146,7 @@ def unpack(
             return ODD
         body, first, last = data, start + levels, start + packed
         if snappy and found[head.SQUEEZED] == 1:
-            size, first = _plain_size(data, first, last)
+            size, first = varint(data, first, last, 35)
             if first < 0 or size != unpacked - levels:
                 return ODD
             if not unsnap(base, first, last, np.uint64(scratch.ctypes.data), size, tags):
